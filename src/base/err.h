@@ -1,0 +1,121 @@
+/*
+ * One list of everything that can go wrong. A row is: enum name, `type` (error.type of the reply,
+ * the identity contract's word), `reason` (error.details.code, the financial contract's word, or
+ * ""), HTTP status, and one sentence for people that says what to do next.
+ *
+ * Rows with status 0 never reach the wire by themselves; whoever gets one turns it into another.
+ */
+#ifndef BASE_ERR_H
+#define BASE_ERR_H
+
+#include "base/str.h"
+
+#define ERR_TABLE(ROW)                                                                             \
+    ROW(OK, "", "", 200, "OK")                                                                     \
+    /* inside only */                                                                              \
+    ROW(AGAIN, "", "", 0, "Not ready yet.")                                                        \
+    ROW(END, "", "", 0, "No more.")                                                                \
+    ROW(FORMAT, "", "", 0, "Not in the expected form.")                                            \
+    ROW(FULL, "", "", 0, "Does not fit.")                                                          \
+    ROW(IO, "", "", 0, "The system refused an input or output operation.")                         \
+    ROW(CORRUPT, "", "", 0, "The stored data fails its checks.")                                   \
+    ROW(EXISTS, "", "", 0, "It is there already.")                                                 \
+    ROW(CRYPTO, "", "", 0, "A signature, seal or key does not fit.")                               \
+    /* bad requests */                                                                             \
+    ROW(VALIDATION, "VALIDATION_ERROR", "VALIDATION_ERROR", 400,                                   \
+        "Some fields are not acceptable; see details.")                                            \
+    ROW(BAD_REQUEST, "BAD_REQUEST", "BAD_REQUEST", 400, "The request is not well-formed.")         \
+    ROW(JSON_INVALID, "BAD_REQUEST", "INVALID_JSON", 400, "The body must be valid JSON.")          \
+    ROW(MEDIA_TYPE, "BAD_REQUEST", "INVALID_CONTENT_TYPE", 400,                                    \
+        "Send the body as Content-Type: application/json.")                                        \
+    ROW(HTTP_MALFORMED, "BAD_REQUEST", "BAD_REQUEST", 400, "This is not a valid HTTP/1.1 request.") \
+    ROW(HOST_MISMATCH, "BAD_REQUEST", "BAD_REQUEST", 400,                                          \
+        "Send exactly one Host header, equal to the host of an absolute target.")                  \
+    ROW(CURSOR_INVALID, "BAD_REQUEST", "INVALID_CURSOR", 400,                                      \
+        "Use the cursor of an earlier reply unchanged, or none.")                                  \
+    /* who are you */                                                                              \
+    ROW(AUTH_REQUIRED, "AUTH_REQUIRED", "TOKEN_MISSING", 401,                                      \
+        "Log in and send the token as Authorization: Bearer.")                                     \
+    ROW(AUTH_FORMAT, "INVALID_AUTH_FORMAT", "INVALID_AUTH_HEADER", 401,                            \
+        "Send the token as Authorization: Bearer TOKEN.")                                          \
+    ROW(TOKEN_INVALID, "INVALID_TOKEN", "TOKEN_INVALID", 401,                                      \
+        "The token is unknown, revoked or was changed; log in again.")                             \
+    ROW(TOKEN_EXPIRED, "INVALID_TOKEN", "TOKEN_EXPIRED", 401,                                      \
+        "The token has expired; refresh it or log in again.")                                      \
+    ROW(SESSION_INACTIVE, "SESSION_INACTIVE", "TOKEN_EXPIRED", 401,                                \
+        "The session has expired; log in again.")                                                  \
+    ROW(CREDENTIALS_WRONG, "AUTHENTICATION_ERROR", "INVALID_CREDENTIALS", 401,                     \
+        "The e-mail address or the password is wrong.")                                            \
+    ROW(PASSWORD_WRONG, "AUTHENTICATION_ERROR", "INVALID_CURRENT_PASSWORD", 401,                   \
+        "The current password is wrong.")                                                          \
+    ROW(REFRESH_INVALID, "INVALID_TOKEN", "TOKEN_INVALID", 401,                                    \
+        "The refresh token is unknown, used or revoked; log in again.")                            \
+    ROW(REFRESH_MISSING, "BAD_REQUEST", "MISSING_TOKEN", 400,                                      \
+        "Send the refresh token as Bearer or in refresh_token.")                                   \
+    /* may you */                                                                                  \
+    ROW(FORBIDDEN, "AUTHORIZATION_ERROR", "INSUFFICIENT_PRIVILEGES", 403,                          \
+        "Your role does not allow this.")                                                          \
+    ROW(ACCOUNT_INACTIVE, "AUTHORIZATION_ERROR", "ACCOUNT_INACTIVE", 403,                          \
+        "The account is suspended or inactive; ask an administrator.")                             \
+    ROW(ACCOUNT_LOCKED, "ACCOUNT_LOCKED", "ACCOUNT_LOCKED", 423,                                   \
+        "Too many failed logins; try again after locked_until.")                                   \
+    ROW(LIMITED_SESSION, "MFA_COMPLIANCE_REQUIRED", "MFA_COMPLIANCE_REQUIRED", 403,                \
+        "Set up the required second factor first.")                                                \
+    ROW(SETUP_TOKEN_WRONG, "AUTHENTICATION_ERROR", "SETUP_TOKEN_INVALID", 401,                     \
+        "The one-time token is wrong or used; `coffer admin create` makes an administrator.")      \
+    /* is it there */                                                                              \
+    ROW(NOT_FOUND, "NOT_FOUND", "NOT_FOUND", 404, "There is nothing here under that name.")        \
+    ROW(METHOD, "METHOD_NOT_ALLOWED", "METHOD_NOT_ALLOWED", 405,                                   \
+        "This resource does not have that method; see Allow.")                                     \
+    ROW(CONFLICT, "CONFLICT", "INTEGRITY_ERROR", 409, "It conflicts with what is stored.")         \
+    ROW(EMAIL_TAKEN, "CONFLICT", "EMAIL_EXISTS", 409, "This e-mail address is in use.")            \
+    ROW(PRECONDITION, "PRECONDITION_FAILED", "PRECONDITION_FAILED", 412,                           \
+        "The resource has changed; read it again.")                                                \
+    ROW(IDEMPOTENCY_REUSED, "IDEMPOTENCY_KEY_REUSED", "IDEMPOTENCY_KEY_REUSED", 422,               \
+        "This Idempotency-Key belongs to another request; use a new one.")                         \
+    /* passwords */                                                                                \
+    ROW(PASSWORD_SAME, "BAD_REQUEST", "SAME_PASSWORD", 400,                                        \
+        "The new password must differ from the current one.")                                      \
+    /* too much */                                                                                 \
+    ROW(REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "REQUEST_TIMEOUT", 408,                                \
+        "The request took too long to arrive.")                                                    \
+    ROW(BODY_TOO_LARGE, "PAYLOAD_TOO_LARGE", "PAYLOAD_TOO_LARGE", 413, "The body is too large.")   \
+    ROW(URI_TOO_LONG, "URI_TOO_LONG", "URI_TOO_LONG", 414, "The request target is too long.")      \
+    ROW(EXPECTATION, "EXPECTATION_FAILED", "EXPECTATION_FAILED", 417,                              \
+        "Only Expect: 100-continue is known.")                                                     \
+    ROW(RATE_LIMITED, "RATE_LIMIT_EXCEEDED", "RATE_LIMIT_EXCEEDED", 429,                           \
+        "Too many requests; wait for Retry-After seconds.")                                        \
+    ROW(HEAD_TOO_LARGE, "HEADERS_TOO_LARGE", "HEADERS_TOO_LARGE", 431,                             \
+        "The request headers are too large.")                                                      \
+    /* ours */                                                                                     \
+    ROW(INTERNAL, "INTERNAL_ERROR", "INTERNAL_ERROR", 500,                                         \
+        "Something went wrong here; the request id names it in the log.")                          \
+    ROW(NOT_IMPLEMENTED, "NOT_IMPLEMENTED", "NOT_IMPLEMENTED", 501,                                \
+        "This transfer coding or method is not implemented.")                                      \
+    ROW(UNAVAILABLE, "SERVICE_UNAVAILABLE", "SERVICE_UNAVAILABLE", 503,                            \
+        "The server cannot take this now; wait for Retry-After seconds.")                          \
+    ROW(NO_MEMORY, "SERVICE_UNAVAILABLE", "SERVICE_UNAVAILABLE", 503,                              \
+        "The server is busy; try again shortly.")                                                  \
+    ROW(HTTP_VERSION, "HTTP_VERSION_NOT_SUPPORTED", "HTTP_VERSION_NOT_SUPPORTED", 505,             \
+        "Use HTTP/1.1.")                                                                           \
+    ROW(STORE_FULL, "INSUFFICIENT_STORAGE", "INSUFFICIENT_STORAGE", 507,                           \
+        "The store is full; delete something or give it more room.")
+
+enum err {
+#define ERR_ENUM(name, type, reason, status, sentence) ERR_##name,
+    ERR_TABLE(ERR_ENUM)
+#undef ERR_ENUM
+        ERR_COUNT
+};
+
+struct err_row {
+    const char *name; /* the enum's name without ERR_ */
+    const char *type;
+    const char *reason;
+    const char *sentence;
+    uint16_t status; /* HTTP status, 0 = inside only */
+};
+
+const struct err_row *err_row(enum err err);
+
+#endif

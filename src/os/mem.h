@@ -1,0 +1,15 @@
+/* Address space from the kernel: reserved in one piece, paid for page by page when touched. */
+#ifndef OS_MEM_H
+#define OS_MEM_H
+
+#include "base/check.h"
+
+/* Zeroed, page-aligned; NULL when the kernel refuses. */
+void *mem_reserve(size_t bytes);
+void mem_release(void *memory, size_t bytes);
+/* The pages keep their address but give their memory back; they read as zero afterwards. */
+void mem_discard(void *memory, size_t bytes);
+/* A stack of `bytes` with an unmapped guard page below it; returns its lowest usable address. */
+void *mem_stack(size_t bytes);
+
+#endif
