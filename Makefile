@@ -1,0 +1,220 @@
+# Coffer's build. `make help` lists the targets.
+#
+#   build/coffer          the product: one static position-independent binary (musl)
+#   build/asan/           the same code under AddressSanitizer and UBSan, for tests
+#   build/plain/          the same code on glibc without sanitizers, for tests that need speed
+#   build/vendor/         third-party sources, fetched by vendor/fetch and patched
+#
+# A flavour's objects mirror the tree: src/os/loop.c -> build/asan/src/os/loop.o.
+
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.SECONDARY:
+.DEFAULT_GOAL := all
+
+# --- what there is -------------------------------------------------------------------------
+
+SOURCES  := $(sort $(wildcard src/*.c src/*/*.c src/*/*/*.c))
+ASSEMBLY := $(sort $(wildcard src/*/*.S))
+STATIC   := $(sort $(wildcard src/*/static/*))
+
+TEST_DIRS    := unit model crash
+TEST_SOURCES := $(sort $(wildcard tests/unit/test_*.c tests/model/model_*.c tests/crash/*.c))
+FUZZ_SOURCES := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+SUPPORT      := $(sort $(wildcard tests/support/*.c))
+
+LIBRARIES := bearssl lmdb yyjson zlib
+
+# --- flags ---------------------------------------------------------------------------------
+
+WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+            -Wpointer-arith -Wcast-qual -Wwrite-strings -Wvla -Wundef -Wformat=2 \
+            -Wold-style-definition
+INCLUDES := -Isrc \
+            -isystem build/vendor/bearssl/inc \
+            -isystem build/vendor/lmdb/libraries/liblmdb \
+            -isystem build/vendor/yyjson/src \
+            -isystem build/vendor/zlib
+LANGUAGE := -std=c17 -D_GNU_SOURCE $(WARNINGS) $(INCLUDES) -MMD -MP
+
+# musl's headers come without the kernel's; those are the same for every C library.
+KERNEL_HEADERS := build/kernel-headers
+
+release_OPTIONS := -O2 -idirafter $(KERNEL_HEADERS)
+asan_OPTIONS    := -O1 -DCOFFER_TEST_BUILD=1 -fsanitize=address,undefined \
+                   -fno-sanitize-recover=all
+plain_OPTIONS   := -O2 -DCOFFER_TEST_BUILD=1
+
+SANITIZER_LIBS := -fsanitize=address,undefined
+
+# --- targets for people --------------------------------------------------------------------
+
+.PHONY: all run test bench tests fuzz-run setup clean help
+all: build/coffer
+
+help:
+	@echo 'make            build/coffer, the product'
+	@echo 'make run        install what is missing, build, serve https://localhost:8443 from ./data'
+	@echo 'make test       install what is missing, build, run every test suite'
+	@echo 'make tests      build the test programs only'
+	@echo 'make fuzz-run   the fuzzers for longer: MUTATIONS=1000000 SEED=1'
+	@echo 'make bench      install what is missing, measure against other servers'
+	@echo 'make setup      install what the build needs'
+	@echo 'make clean      remove build/ (the cache of fetched archives stays)'
+
+setup:
+	@tests/setup build
+
+run:
+	@tests/setup build
+	@$(MAKE) --no-print-directory build/coffer
+	build/coffer serve --data ./data --listen https://localhost:8443
+
+test:
+	@tests/setup build test
+	@$(MAKE) --no-print-directory build/coffer build/asan/coffer tests
+	@tests/run
+
+bench:
+	@tests/setup build bench
+	@$(MAKE) --no-print-directory build/coffer
+	@tests/bench/run
+
+clean:
+	rm -rf build
+
+# --- third-party code ----------------------------------------------------------------------
+
+VENDOR_STAMPS := $(LIBRARIES:%=build/vendor/%.stamp)
+
+build/vendor/%.stamp: vendor/fetch vendor/manifest
+	@vendor/fetch $* build/vendor/$*
+	@touch $@
+$(foreach lib,$(LIBRARIES),$(eval \
+  build/vendor/$(lib).stamp: $(sort $(wildcard vendor/patches/$(lib)-*.patch))))
+
+# $(call vendor_library,FLAVOUR,LIB): a file target whose recipe is a make of its own.
+define vendor_library
+build/$(1)/vendor/lib$(2).a: build/vendor/$(2).stamp vendor/build.mk vendor/flavours.mk \
+  $(if $(filter lmdb,$(2)),src/store/lmdb_hooks.h)
+	@echo 'vendor  $(1) $(2)'
+	@$$(MAKE) --no-print-directory -f vendor/build.mk FLAVOUR=$(1) LIB=$(2)
+	@touch $$@
+endef
+$(foreach flavour,release asan plain,$(foreach lib,$(LIBRARIES),$(eval \
+  $(call vendor_library,$(flavour),$(lib)))))
+
+$(KERNEL_HEADERS):
+	@mkdir -p $@.new
+	@ln -sfn /usr/include/linux $@.new/linux
+	@ln -sfn /usr/include/asm-generic $@.new/asm-generic
+	@ln -sfn /usr/include/$$(gcc -print-multiarch)/asm $@.new/asm
+	@mv $@.new $@
+
+# --- our code, once per flavour ------------------------------------------------------------
+
+# src/engine/static/NAME.EXT becomes the bytes between asset_NAME_EXT and asset_NAME_EXT_end
+# (dots and dashes as underscores). A zero byte follows, so a text may be used as a string.
+asset_symbol = asset_$(subst -,_,$(subst .,_,$(notdir $(1))))
+
+# $(call asset_source,FILE,SYMBOL): one shell word per line of assembly.
+asset_source = '.section .rodata.$(2),"a"' '.balign 16' '.global $(2), $(2)_end' \
+               '$(2): .incbin "$(1)"' '$(2)_end: .byte 0' \
+               '.section .note.GNU-stack,"",@progbits'
+
+define flavour_rules
+FLAVOUR := $(1)
+include vendor/flavours.mk
+$(1)_CC      := $$(FLAVOUR_CC)
+$(1)_CFLAGS  := $$(FLAVOUR_CFLAGS) $$(LANGUAGE) $$($(1)_OPTIONS)
+$(1)_OBJECTS := $$(SOURCES:%.c=build/$(1)/%.o) $$(ASSEMBLY:%.S=build/$(1)/%.o) \
+                $$(STATIC:%=build/$(1)/%.asset.o)
+$(1)_VENDOR  := $$(LIBRARIES:%=build/$(1)/vendor/lib%.a)
+
+build/$(1)/%.o: %.c Makefile vendor/flavours.mk | $$(VENDOR_STAMPS) $$(KERNEL_HEADERS)
+	@mkdir -p $$(@D)
+	@echo 'cc      $(1) $$<'
+	@$$($(1)_CC) $$($(1)_CFLAGS) -c $$< -o $$@
+
+build/$(1)/%.o: %.S Makefile vendor/flavours.mk
+	@mkdir -p $$(@D)
+	@echo 'as      $(1) $$<'
+	@$$($(1)_CC) $$(FLAVOUR_CFLAGS) -Isrc -MMD -MP -c $$< -o $$@
+
+build/$(1)/%.asset.o: % Makefile
+	@mkdir -p $$(@D)
+	@echo 'asset   $(1) $$<'
+	@printf '%s\n' $$(call asset_source,$$<,$$(call asset_symbol,$$<)) | \
+	  $$($(1)_CC) -x assembler -c - -o $$@
+
+build/$(1)/libcoffer.a: $$(filter-out build/$(1)/src/main.o,$$($(1)_OBJECTS))
+	@rm -f $$@
+	@$$(AR) Dcrs $$@ $$^
+
+build/$(1)/libsupport.a: $$(SUPPORT:%.c=build/$(1)/%.o)
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	@$$(AR) Dcrs $$@ $$^
+
+-include $$($(1)_OBJECTS:.o=.d)
+endef
+$(foreach flavour,release asan plain,$(eval $(call flavour_rules,$(flavour))))
+
+# --- the product ---------------------------------------------------------------------------
+
+# The musl-gcc of this distribution does not know -static-pie: it would link the start file of
+# a dynamic program. So the start files are named here. `-z text` refuses text relocations.
+MUSL_DIR   = /usr/lib/$(subst gnu,musl,$(shell gcc -print-multiarch))
+GCC_FILE   = $(shell gcc -print-file-name=$(1))
+LINK_FLAGS = -nostdlib -static-pie \
+             -Wl,-static,-pie,--no-dynamic-linker,-z,text,-z,relro,-z,now,-z,noexecstack \
+             -Wl,--gc-sections,--build-id=none
+LINK_HEAD  = $(MUSL_DIR)/rcrt1.o $(MUSL_DIR)/crti.o $(call GCC_FILE,crtbeginS.o)
+LINK_TAIL  = -Wl,--start-group $(release_VENDOR) -lc $(call GCC_FILE,libgcc.a) \
+             $(call GCC_FILE,libgcc_eh.a) -Wl,--end-group \
+             $(call GCC_FILE,crtendS.o) $(MUSL_DIR)/crtn.o
+BINARY_BYTES_MAX := 1500000
+
+build/coffer: $(release_OBJECTS) $(release_VENDOR)
+	@echo 'link    $@'
+	@musl-gcc $(LINK_FLAGS) -o $@.full $(LINK_HEAD) $(release_OBJECTS) $(LINK_TAIL)
+	@strip --strip-all -o $@.new $@.full
+	@bytes=$$(stat -c %s $@.new); echo "size    $@ $$bytes bytes"; \
+	  if [ $$bytes -gt $(BINARY_BYTES_MAX) ]; then \
+	    echo "$@ is over its budget of $(BINARY_BYTES_MAX) bytes" >&2; exit 1; fi
+	@mv $@.new $@
+
+# --- test programs -------------------------------------------------------------------------
+
+# $(call test_link,FLAVOUR): a program of ours and nothing of it twice.
+test_link = gcc -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group
+test_libs = build/$(1)/libsupport.a build/$(1)/libcoffer.a $($(1)_VENDOR)
+
+build/asan/coffer: build/asan/src/main.o build/asan/libcoffer.a $(asan_VENDOR)
+	@echo 'link    $@'
+	@$(test_link) $(SANITIZER_LIBS)
+
+define test_rules
+build/$(1)/tests/fuzz/fuzz_%: build/$(1)/tests/fuzz/fuzz_%.o build/$(1)/tests/fuzz/driver.o \
+  $$(call test_libs,$(1))
+	@echo 'link    $$@'
+	@$$(test_link) $(2)
+
+build/$(1)/tests/%: build/$(1)/tests/%.o $$(call test_libs,$(1))
+	@echo 'link    $$@'
+	@$$(test_link) $(2)
+
+-include $$(patsubst %.c,build/$(1)/%.d,$$(TEST_SOURCES) $$(FUZZ_SOURCES) $$(SUPPORT))
+endef
+$(eval $(call test_rules,asan,$(SANITIZER_LIBS)))
+$(eval $(call test_rules,plain,))
+
+# Crash tests look at thousands of images, so their scripts may also use the fast flavour.
+tests: $(TEST_SOURCES:%.c=build/asan/%) $(FUZZ_SOURCES:%.c=build/asan/%) \
+       $(patsubst %.c,build/plain/%,$(filter tests/crash/%,$(TEST_SOURCES)))
+
+MUTATIONS ?= 1000000
+SEED      ?= 1
+fuzz-run: $(FUZZ_SOURCES:%.c=build/asan/%)
+	@MUTATIONS=$(MUTATIONS) SEED=$(SEED) tests/run fuzz

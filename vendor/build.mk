@@ -1,0 +1,64 @@
+# Builds one static library of third-party code in one flavour. Called by the Makefile as
+#   make -f vendor/build.mk LIB=bearssl FLAVOUR=release
+# because the list of BearSSL's sources is known only after they are unpacked.
+#
+# Result: build/FLAVOUR/vendor/libLIB.a, the same bytes for the same sources.
+
+MAKEFLAGS += --no-builtin-rules
+include vendor/flavours.mk
+
+source_dir := build/vendor/$(LIB)
+object_dir := build/$(FLAVOUR)/vendor/$(LIB)
+library    := build/$(FLAVOUR)/vendor/lib$(LIB).a
+stamp      := build/vendor/$(LIB).stamp
+
+# BearSSL: -O3 unrolls the big-integer loops and halves the cost of every curve operation.
+# It shifts and loads unaligned words on purpose, so UBSan stays off; so does LMDB.
+ifeq ($(LIB),bearssl)
+sources  := $(sort $(shell find $(source_dir)/src -name '*.c'))
+includes := -I$(source_dir)/src -I$(source_dir)/inc
+options  := -O3 -W -Wall
+sanitize := -fsanitize=address
+endif
+
+# LMDB: its page writes and syncs go through src/store/io.c (see lmdb_hooks.h).
+ifeq ($(LIB),lmdb)
+sources  := $(addprefix $(source_dir)/libraries/liblmdb/,mdb.c midl.c)
+includes := -I$(source_dir)/libraries/liblmdb -include src/store/lmdb_hooks.h
+options  := -O2 -W -Wall -Wno-unused-parameter -Wno-unused-but-set-variable \
+            -Wno-implicit-fallthrough -Wno-uninitialized -DMDB_FDATASYNC=store_io_fdatasync
+sanitize := -fsanitize=address
+endif
+
+ifeq ($(LIB),yyjson)
+sources  := $(source_dir)/src/yyjson.c
+includes := -I$(source_dir)/src
+options  := -O2 -W -Wall
+sanitize := -fsanitize=address,undefined -fno-sanitize-recover=all
+endif
+
+# zlib: memory to memory only; the gz* file functions are left out.
+ifeq ($(LIB),zlib)
+sources  := $(addprefix $(source_dir)/,adler32.c compress.c crc32.c deflate.c inffast.c \
+              inflate.c inftrees.c trees.c uncompr.c zutil.c)
+includes := -I$(source_dir)
+options  := -O2 -W -Wall -Wno-implicit-fallthrough
+sanitize := -fsanitize=address,undefined -fno-sanitize-recover=all
+endif
+
+ifndef sources
+$(error vendor/build.mk: unknown LIB '$(LIB)')
+endif
+
+objects := $(patsubst $(source_dir)/%.c,$(object_dir)/%.o,$(sources))
+flags   := $(options) $(FLAVOUR_CFLAGS) $(if $(filter asan,$(FLAVOUR)),$(sanitize) -O1)
+
+$(library): $(objects)
+	@rm -f $@
+	@$(AR) Dcrs $@ $^
+
+$(object_dir)/%.o: $(source_dir)/%.c $(stamp) vendor/build.mk vendor/flavours.mk
+	@mkdir -p $(@D)
+	@$(FLAVOUR_CC) $(flags) $(includes) -MMD -MP -c $< -o $@
+
+-include $(objects:.o=.d)
