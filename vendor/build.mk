@@ -21,12 +21,13 @@ options  := -O3 -W -Wall
 sanitize := -fsanitize=address
 endif
 
-# LMDB: its page writes and syncs go through src/store/io.c (see lmdb_hooks.h).
+# LMDB: its page writes and syncs go through src/store/io.c, without exception: the fallback to
+# fsync for kernels before 3.6 is switched off.
 ifeq ($(LIB),lmdb)
 sources  := $(addprefix $(source_dir)/libraries/liblmdb/,mdb.c midl.c)
 includes := -I$(source_dir)/libraries/liblmdb -include src/store/lmdb_hooks.h
 options  := -O2 -W -Wall -Wno-unused-parameter -Wno-unused-but-set-variable \
-            -Wno-implicit-fallthrough -Wno-uninitialized -DMDB_FDATASYNC=store_io_fdatasync
+            -Wno-implicit-fallthrough -Wno-uninitialized -D_GNU_SOURCE=1 -DMDB_FDATASYNC_WORKS=1
 sanitize := -fsanitize=address
 endif
 
