@@ -135,7 +135,9 @@ $(1)_VENDOR  := $$(LIBRARIES:%=build/$(1)/vendor/lib%.a)
 build/$(1)/%.o: %.c Makefile vendor/flavours.mk | $$(VENDOR_STAMPS) $$(KERNEL_HEADERS)
 	@mkdir -p $$(@D)
 	@echo 'cc      $(1) $$<'
-	@$$($(1)_CC) $$($(1)_CFLAGS) -c $$< -o $$@
+	@$$($(1)_CC) $$($(1)_CFLAGS) $$(OWN_INCLUDES) -c $$< -o $$@
+
+build/$(1)/tests/%.o: OWN_INCLUDES := -Itests
 
 build/$(1)/%.o: %.S Makefile vendor/flavours.mk
 	@mkdir -p $$(@D)
