@@ -1,4 +1,5 @@
-/* Clocks and randomness: the only non-deterministic inputs; everything else takes them as values. */
+/* Clocks and randomness: the only non-deterministic inputs; everything else takes them as values.
+ */
 #ifndef OS_CLOCK_H
 #define OS_CLOCK_H
 
