@@ -8,6 +8,8 @@
 enum {
     /* An arena block: most requests fit in one, and a TLS record fits in one. */
     ARENA_BLOCK_BYTES = 16 * 1024,
+    /* The largest pool, 1 GiB: its bitmap is 8 KiB and lies in struct arena_pool. */
+    ARENA_POOL_BLOCKS_MAX = 65536,
     /* What one request may hold: body, decoded input, reply. */
     REQUEST_ARENA_BYTES_MAX = 4 * 1024 * 1024,
     /* All requests together, unless the setting memory.requests says otherwise. */
