@@ -1,0 +1,11 @@
+/* What this program calls itself; shown by `coffer version`, /health, /metrics, /openapi.json. */
+#ifndef BASE_VERSION_H
+#define BASE_VERSION_H
+
+#define COFFER_VERSION "0.1.0"
+/* The version of the HTTP interface under /api/v1. */
+#define COFFER_API_VERSION "v1"
+/* Nobody has granted a licence so far; change this together with the file that does. */
+#define COFFER_LICENCE "All rights reserved"
+
+#endif

@@ -1,0 +1,12 @@
+/*
+ * Monitoring: health, metrics, documentation and what this server says about itself. Reads only;
+ * keeps nothing.
+ */
+#ifndef DOMAIN_MONITORING_H
+#define DOMAIN_MONITORING_H
+
+#include "engine/endpoint.h"
+
+extern const struct module monitoring_module;
+
+#endif
