@@ -41,6 +41,12 @@ enum chunked_state {
     FAILED,
 };
 
+/* False when the body brings more than its share of bytes that are not payload. */
+static bool overhead_add(struct http_chunked *chunked) {
+    chunked->overhead_bytes += 1;
+    return chunked->overhead_bytes <= HTTP_CHUNK_OVERHEAD_BYTES_MAX;
+}
+
 /* The state behind an extension's part, for the bytes that every part may end with. */
 static enum chunked_state after_part(char byte, enum chunked_state blank) {
     if (byte == ';') {
@@ -61,8 +67,7 @@ static enum chunked_state size_digit(struct http_chunked *chunked, char byte) {
     }
     chunked->chunk_left = chunked->chunk_left << 4 | http_hex_value(byte);
     /* Leading zeros are overhead, so that a size line ends some day. */
-    chunked->overhead_bytes += chunked->chunk_left == 0 ? 1 : 0;
-    return SIZE;
+    return chunked->chunk_left > 0 || overhead_add(chunked) ? SIZE : FAILED;
 }
 
 static enum chunked_state size_step(struct http_chunked *chunked, enum chunked_state state,
@@ -146,8 +151,7 @@ static enum chunked_state frame_step(struct http_chunked *chunked, char byte) {
     if (state == DATA_LF) {
         return byte == '\n' ? SIZE_FIRST : FAILED;
     }
-    chunked->overhead_bytes += 1;
-    if (chunked->overhead_bytes > HTTP_CHUNK_OVERHEAD_BYTES_MAX) {
+    if (!overhead_add(chunked)) {
         return FAILED;
     }
     return state < SIZE_LF ? extension_step(state, byte) : trailer_step(state, byte);
