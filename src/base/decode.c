@@ -146,6 +146,17 @@ bool utf8_is_valid(struct str text) {
     return true;
 }
 
+void utf8_repair(char *text, uint32_t len) {
+    for (uint32_t i = 0; i < len;) {
+        uint32_t step = utf8_sequence((const uint8_t *)text + i, len - i);
+        if (step == 0) {
+            text[i] = '?';
+            step = 1;
+        }
+        i += step;
+    }
+}
+
 uint32_t utf8_count(struct str text) {
     uint32_t count = 0;
     for (uint32_t i = 0; i < text.len; i++) {

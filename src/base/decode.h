@@ -12,6 +12,9 @@ bool decode_percent(struct str text, bool plus_is_blank, struct buf *out);
 
 /* RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF. */
 bool utf8_is_valid(struct str text);
+/* Overwrites every byte that belongs to no valid sequence by '?'. For logs and replies, where bytes
+ * of strangers must be shown somehow. */
+void utf8_repair(char *text, uint32_t len);
 /* Code points of valid UTF-8. */
 uint32_t utf8_count(struct str text);
 

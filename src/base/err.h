@@ -28,7 +28,8 @@
     ROW(JSON_INVALID, "BAD_REQUEST", "INVALID_JSON", 400, "The body must be valid JSON.")          \
     ROW(MEDIA_TYPE, "BAD_REQUEST", "INVALID_CONTENT_TYPE", 400,                                    \
         "Send the body as Content-Type: application/json.")                                        \
-    ROW(HTTP_MALFORMED, "BAD_REQUEST", "BAD_REQUEST", 400, "This is not a valid HTTP/1.1 request.") \
+    ROW(HTTP_MALFORMED, "BAD_REQUEST", "BAD_REQUEST", 400,                                         \
+        "This is not a valid HTTP/1.1 request.")                                                   \
     ROW(HOST_MISMATCH, "BAD_REQUEST", "BAD_REQUEST", 400,                                          \
         "Send exactly one Host header, equal to the host of an absolute target.")                  \
     ROW(CURSOR_INVALID, "BAD_REQUEST", "INVALID_CURSOR", 400,                                      \

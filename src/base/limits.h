@@ -39,6 +39,12 @@ enum {
     SCHEMA_FAULTS_MAX = 32,
     /* One bit per field in struct schema_set. */
     SCHEMA_FIELDS_MAX = 64,
+    /* Schemas inside schemas: more is a design fault, and decoders keep one frame per level. */
+    SCHEMA_DEPTH_MAX = 8,
+    /* What a text, bytes or free JSON may hold when its row says nothing (code points or bytes),
+     * and how many elements a list. */
+    SCHEMA_TEXT_DEFAULT_MAX = 65535,
+    SCHEMA_LIST_DEFAULT_MAX = 1000,
 
     /* LMDB's compiled-in limit (MDB_MAXKEYSIZE). */
     STORE_KEY_BYTES_MAX = 511,

@@ -21,9 +21,9 @@
 enum field_type {
     FIELD_BOOL = 1,
     FIELD_INT,
-    FIELD_TIME, /* int64 microseconds; RFC 3339 text on the wire */
-    FIELD_ID,   /* UUID */
-    FIELD_TEXT, /* UTF-8 */
+    FIELD_TIME,  /* int64 microseconds; RFC 3339 text on the wire */
+    FIELD_ID,    /* UUID */
+    FIELD_TEXT,  /* UTF-8 */
     FIELD_BYTES, /* base64url on the wire */
     FIELD_ENUM,
     FIELD_OBJECT, /* described by .of */
@@ -34,11 +34,12 @@ enum field_type {
 /* Extra form that a TEXT must have. Error texts are those of the identity contract (1.3). */
 enum field_format {
     FORMAT_NONE,
-    FORMAT_EMAIL, /* contract 1.3; lower-cased by the decoder */
-    FORMAT_URL,   /* http, https, ftp, ftps */
-    FORMAT_PHONE, /* +?8-15 digits, blanks, dots, dashes and brackets ignored */
-    FORMAT_DATE,  /* YYYY-MM-DD, 1900 or later */
-    FORMAT_SLUG,
+    FORMAT_EMAIL,  /* contract 1.3; ASCII letters lower-cased by the decoder */
+    FORMAT_URL,    /* http, https, ftp, ftps */
+    FORMAT_PHONE,  /* +?8-15 digits, blanks, dots, dashes and brackets ignored */
+    FORMAT_DATE,   /* YYYY-MM-DD, 1900 or later */
+    FORMAT_SLUG,   /* a-z, 0-9 and single dashes inside */
+    FORMAT_DIGITS, /* 0-9 only; the limits say how many */
 };
 
 /* How a TIME is written: the identity contract has three forms (1.4). */
@@ -49,11 +50,11 @@ enum field_time_form {
 
 enum {
     FIELD_REQUIRED = 1 << 0,
-    FIELD_NULLABLE = 1 << 1, /* null is accepted; on output a missing value is written as null */
-    FIELD_SECRET = 1 << 2,   /* sealed at rest, never in replies or logs */
-    FIELD_PERSONAL = 1 << 3, /* about a person: exported and erased on request */
-    FIELD_HIDDEN = 1 << 4,   /* stored only: never in replies */
-    FIELD_OMIT = 1 << 5,     /* on output a missing value leaves the key out */
+    FIELD_NULLABLE = 1 << 1,  /* null is accepted; on output a missing value is written as null */
+    FIELD_SECRET = 1 << 2,    /* sealed at rest, never in replies or logs */
+    FIELD_PERSONAL = 1 << 3,  /* about a person: exported and erased on request */
+    FIELD_HIDDEN = 1 << 4,    /* stored only: never in replies */
+    FIELD_OMIT = 1 << 5,      /* on output a missing value leaves the key out */
     FIELD_SENSITIVE = 1 << 6, /* input such as a password: `writeOnly`, wiped, never echoed */
 };
 
@@ -75,15 +76,19 @@ struct field {
     uint16_t tag; /* storage: never reused, never changed; 0 = not stored */
     uint16_t flags;
     uint32_t offset;
-    int64_t min; /* INT: value; TEXT: code points; BYTES: bytes; LIST: elements */
-    int64_t max; /* as min; 0 with min 0 = the type's default limit (TEXT 65,535, LIST 1,000) */
-    enum field_format format;
+    int64_t min; /* INT: value; TEXT: code points; BYTES, JSON: bytes; LIST: elements */
+    /* As min. 0 with min >= 0 = the type's default: INT has none (a range that ends at 0 from above
+     * cannot be said, one that starts at 0 ends at INT64_MAX), LIST 1,000, the others 65,535. */
+    int64_t max;
+    enum field_format format; /* TEXT, or the elements of a LIST of TEXT */
     enum field_time_form time_form;
-    const char *const *values; /* ENUM: wire names, NULL-terminated */
+    const char *const *values; /* ENUM: wire names, NULL-terminated; a LIST of TEXT may have them */
     const struct schema *of;
     enum field_type element; /* LIST with of == NULL: FIELD_TEXT or FIELD_ID */
-    const char *label;       /* fault text instead of the standard one, or NULL */
-    const char *doc;         /* one sentence */
+    /* Fault text instead of the standard one for limits, format and values, or NULL. Missing, null
+     * and wrong type keep theirs. */
+    const char *label;
+    const char *doc; /* one sentence */
 };
 
 struct schema {
@@ -102,7 +107,8 @@ struct schema {
 #define SCHEMA(name_, record, rows)                                                                \
     { .name = name_, .fields = rows, .field_count = COUNT_OF(rows), .struct_bytes = sizeof(record) }
 
-/* What was wrong, by field path ("transports.0"). Texts are constant or live in the arena. */
+/* What was wrong, by field path ("transports.0"). Texts are constant or live in the arena. The last
+ * part of a path is what the client sent when the fault is an unknown member: any text. */
 struct schema_fault {
     struct str path;
     struct str text;
@@ -110,7 +116,7 @@ struct schema_fault {
 
 struct schema_faults {
     struct schema_fault faults[SCHEMA_FAULTS_MAX];
-    uint32_t count; /* further faults are dropped */
+    uint32_t count;         /* further faults are dropped */
     bool is_object_missing; /* the body is no JSON object: details {"_schema": [...]} */
 };
 
@@ -121,17 +127,28 @@ uint64_t schema_bit(const struct schema *schema, size_t offset);
     (((value)->set.present & schema_bit((schema), offsetof(__typeof__(*(value)), member))) != 0)
 #define SCHEMA_IS_NULL(schema, value, member)                                                      \
     (((value)->set.null & schema_bit((schema), offsetof(__typeof__(*(value)), member))) != 0)
-/* Marks a member as present (and not null) / as absent. */
+/* Marks a member as present (and not null) / as absent (and not null). */
 #define SCHEMA_SET(schema, value, member)                                                          \
     ((value)->set.present |= schema_bit((schema), offsetof(__typeof__(*(value)), member)),         \
      (value)->set.null &= ~schema_bit((schema), offsetof(__typeof__(*(value)), member)))
 #define SCHEMA_CLEAR(schema, value, member)                                                        \
-    ((value)->set.present &= ~schema_bit((schema), offsetof(__typeof__(*(value)), member)))
+    ((value)->set.present &= ~schema_bit((schema), offsetof(__typeof__(*(value)), member)),        \
+     (value)->set.null &= ~schema_bit((schema), offsetof(__typeof__(*(value)), member)))
 
 const struct field *schema_field(const struct schema *schema, struct str name); /* or NULL */
-/* True when every row is sane: unique names and tags, bits fit, enum values and .of present. Called
- * at boot for every schema; `problem` then says what is wrong. */
+/* Bytes of a field's C member in its struct; of one element of a LIST. */
+uint32_t schema_member_bytes(const struct field *field);
+uint32_t schema_element_bytes(const struct field *field);
+/* The limits of a field with the defaults filled in (see struct field). */
+int64_t schema_field_min(const struct field *field);
+int64_t schema_field_max(const struct field *field);
+/* True when every row is sane, those of nested schemas (SCHEMA_DEPTH_MAX levels, no cycles)
+ * included: unique names and tags, members inside the struct and apart from each other, limits in
+ * order, enum values and .of present. Called at boot for every schema; `problem` (constant text)
+ * then says what is wrong and `where`, unless NULL, points to the row or to NULL. */
 bool schema_is_sound(const struct schema *schema, const char **problem);
+bool schema_is_sound_at(const struct schema *schema, const char **problem,
+                        const struct field **where);
 
 /*
  * Decodes a JSON text into *out (schema->struct_bytes, zeroed by the callee). Unknown members,
@@ -144,8 +161,9 @@ bool schema_is_sound(const struct schema *schema, const char **problem);
 enum err schema_decode(const struct schema *schema, struct str json, struct arena *arena, void *out,
                        struct schema_faults *faults);
 
-/* Decodes text pairs (query string, path parameters, form fields): everything arrives as text and
- * is converted by the field's type. Only FIELD_BOOL, INT, TIME, ID, TEXT, ENUM. */
+/* Decodes text pairs (query string, path parameters, form fields): everything arrives as text,
+ * percent-decoded already, and is converted by the field's type. Only FIELD_BOOL, INT, TIME, ID,
+ * TEXT, ENUM. A name given twice is a fault. Texts may point into the pairs. */
 struct schema_pair {
     struct str name;
     struct str value;
@@ -154,6 +172,10 @@ enum err schema_decode_pairs(const struct schema *schema, const struct schema_pa
                              uint32_t pair_count, struct arena *arena, void *out,
                              struct schema_faults *faults);
 
+/* For checks across fields; the slices must live as long as the faults. */
 void schema_fault_add(struct schema_faults *faults, struct str path, struct str text);
+
+/* The format alone, for values from elsewhere (settings, imports, claims). */
+bool schema_format_check(enum field_format format, struct str text);
 
 #endif
