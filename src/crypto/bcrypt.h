@@ -39,7 +39,7 @@ void bcrypt_text_format(const struct bcrypt_text *parts, struct buf *out);
 /* One hash in progress; the caller's memory, 4.2 KB. */
 struct bcrypt_lane {
     uint32_t p[18];
-    uint32_t s[4 * 256];
+    uint32_t s[4][256];
     uint32_t key[18];
     uint32_t salt[4];
     uint64_t iterations_left;

@@ -22,13 +22,13 @@ enum {
     SEAL_PLAINTEXT_BYTES_MAX = 1024 * 1024, /* STORE_RECORD_BYTES_MAX */
 };
 
-/* A key ready for use: key schedules and the fastest constant-time AES of this processor. Must not
- * move after init. Wipe with seal_key_close. */
+/* A key ready for use: its schedule and the fastest constant-time code that this processor has
+ * (asking the processor costs microseconds in a virtual machine, so it happens once). Wipe with
+ * seal_key_close. */
 struct seal_key {
     uint64_t aes[64];
-    uint8_t nonce_key[SECRET_KEY_BYTES];
-    bool has_fast_ghash;
-    bool is_open;
+    void (*ghash)(void *y, const void *h, const void *data, size_t bytes); /* NULL = not open */
+    struct secret_key nonce_key;
 };
 
 /* Both inner keys are derived from `key`, which the caller may wipe afterwards. */
