@@ -48,9 +48,16 @@ struct endpoint {
     enum err (*read)(struct request *request, const struct store_view *view);
 };
 
+struct engine;
+
 /* A domain: what it brings. */
 struct module {
     const char *name;
+    /* Once, when store and loop are there: load what is kept in memory. May be NULL. */
+    enum err (*start)(struct engine *engine, const char **problem);
+    /* System commands run every minute; each does a bounded piece. */
+    const struct command_row *const *jobs;
+    uint32_t job_count;
     const struct table *const *tables;
     uint32_t table_count;
     const struct endpoint *endpoints;

@@ -1,0 +1,140 @@
+/*
+ * Users, sessions and tokens. Public to the domains right of this one: the tables and the lookups.
+ *
+ * A login gives three tokens over one session: `token` (opaque, for the session's life),
+ * `access_token` (JWT, short) and `refresh_token` (rotating). The store knows only hashes of the
+ * opaque ones. Revoking the session ends all three at once.
+ *
+ * Session states: ACTIVE -> REVOKED (logout, password change, suspension, deletion, refresh token
+ * reuse); being past expires_at is not a state but a comparison.
+ */
+#ifndef DOMAIN_AUTH_AUTH_H
+#define DOMAIN_AUTH_AUTH_H
+
+#include "engine/engine.h"
+
+enum user_status {
+    USER_ACTIVE,
+    USER_INACTIVE,
+    USER_SUSPENDED,
+    USER_PENDING,
+    USER_COMPLIANCE_SUSPENDED,
+    USER_DELETED,
+};
+
+struct user {
+    struct schema_set set;
+    struct id id;
+    struct str email; /* lower case */
+    bool email_verified;
+    struct str full_name;
+    struct str first_name;
+    struct str last_name;
+    struct str phone;
+    struct str date_of_birth;
+    struct str avatar_url;
+    int32_t status;
+    int32_t role; /* bit number of enum role */
+    struct str password_hash;
+    int64_t password_changed_at;
+    int64_t terms_accepted_at;
+    int64_t last_login_at;
+    struct str last_login_ip;
+    int64_t created_at;
+    int64_t updated_at;
+    int64_t deleted_at;
+};
+
+enum session_status { SESSION_ACTIVE, SESSION_REVOKED };
+
+struct session {
+    struct schema_set set;
+    struct id id;
+    struct id user_id;
+    int32_t status;
+    struct str token_hash;    /* SHA-256 of the opaque token */
+    struct str ip_address;
+    struct str user_agent;
+    int64_t expires_at;
+    int64_t last_activity_at;
+    int64_t revoked_at;
+    struct str revoked_reason;
+    bool is_compliance_only;
+    int64_t created_at;
+    int64_t updated_at;
+};
+
+/* One row per refresh token ever given out and not yet expired: a used one that comes back revokes
+ * its session. */
+struct refresh_token {
+    struct schema_set set;
+    struct str token_hash;
+    struct id session_id;
+    int64_t expires_at;
+    int64_t used_at;
+};
+
+/* Failed logins to one account, from one address (key: both) or from anywhere (key: account). */
+struct login_failures {
+    struct schema_set set;
+    struct str key; /* 32 bytes */
+    int64_t count;
+    int64_t expires_at; /* end of counting, or of the lock */
+    int64_t locked_until;
+};
+
+/* The key that signs access tokens. */
+struct signing_key {
+    struct schema_set set;
+    struct str kid;
+    struct str scalar; /* sealed at rest */
+    int64_t created_at;
+};
+
+extern const struct schema user_schema;
+extern const struct schema session_schema;
+extern const struct schema refresh_token_schema;
+extern const struct schema login_failures_schema;
+extern const struct schema signing_key_schema;
+extern const struct table user_table;
+extern const struct table session_table;
+extern const struct table refresh_token_table;
+extern const struct table login_failures_table;
+extern const struct table signing_key_table;
+
+enum { USER_INDEX_EMAIL, USER_INDEX_ROLE };
+enum { SESSION_INDEX_TOKEN, SESSION_INDEX_USER, SESSION_INDEX_EXPIRES };
+enum { REFRESH_INDEX_SESSION, REFRESH_INDEX_EXPIRES };
+enum { FAILURES_INDEX_EXPIRES };
+
+extern const char *const user_status_names[];
+
+extern const struct module auth_module;
+extern const struct authenticator auth_authenticator;
+
+/* ERR_NOT_FOUND also for deleted users. */
+enum err user_get(const struct store_view *view, struct id id, struct arena *arena,
+                  struct user *user);
+/* `email` in lower case. */
+enum err user_find_email(const struct store_view *view, struct str email, struct arena *arena,
+                         struct user *user);
+bool user_any_admin(const struct store_view *view, struct arena *arena);
+
+/* ---- for the program's own subcommands ---- */
+
+/* Import and `admin create`: system commands over this. */
+struct user_draft {
+    struct str email;
+    struct str full_name;
+    struct str password_hash; /* any form that password_hash_check accepts */
+    enum role role;
+    bool replaces; /* an existing account gets this password hash and role */
+};
+/* command->prepared is a struct user_draft. ERR_EMAIL_TAKEN, ERR_VALIDATION. */
+extern const struct command_row user_import_command;
+
+/* The one-time token for the first administrator: made at start when there is none, in memory only.
+ * STR_NONE when there is an administrator. */
+struct str auth_setup_token(void);
+
+#endif

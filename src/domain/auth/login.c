@@ -1,0 +1,260 @@
+/*
+ * Login. The password is checked outside the batch; the batch looks again at everything that may
+ * have changed meanwhile: the stored hash, the status, the locks.
+ *
+ *   step 0: find the user, start the check (a dummy one for unknown users: the same time)
+ *   step 1: the check is done; an old or imported hash that fitted is made anew
+ *   step 2: the new hash is there; sign the access token; queue
+ *
+ * A failed login is not a refused command: it counts, and it leaves an audit record.
+ */
+#include "domain/auth/login.h"
+
+#include <string.h>
+
+#include "domain/auth/rules.h"
+#include "domain/auth/tokens.h"
+#include "domain/auth/views.h"
+
+struct login_body {
+    struct schema_set set;
+    struct str email;
+    struct str password;
+    bool remember_me;
+    struct str two_factor_code;
+    struct str mfa_code;
+    struct str totp_code;
+};
+
+static const struct field login_body_fields[] = {
+    FIELD(struct login_body, email, FIELD_TEXT, .flags = FIELD_REQUIRED, .min = 1, .max = 254,
+          .format = FORMAT_EMAIL, .doc = "E-mail address."),
+    FIELD(struct login_body, password, FIELD_TEXT, .flags = FIELD_REQUIRED | FIELD_SENSITIVE,
+          .min = 1, .max = 1024, .doc = "Password."),
+    FIELD(struct login_body, remember_me, FIELD_BOOL, .doc = "Keep the session for 30 days."),
+    FIELD(struct login_body, two_factor_code, FIELD_TEXT, .max = 16, .flags = FIELD_SENSITIVE,
+          .doc = "One-time code, when a second factor is set up."),
+    FIELD(struct login_body, mfa_code, FIELD_TEXT, .max = 16, .flags = FIELD_SENSITIVE,
+          .doc = "The same."),
+    FIELD(struct login_body, totp_code, FIELD_TEXT, .max = 16, .flags = FIELD_SENSITIVE,
+          .doc = "The same."),
+};
+
+const struct schema login_body_schema = SCHEMA("LoginBody", struct login_body, login_body_fields);
+
+struct login_prepared {
+    bool is_match;
+    bool is_known; /* there was a stored hash to compare with */
+    struct str email;
+    struct str verified_hash; /* the stored one that the password fitted */
+    struct str new_hash;      /* instead of it, or STR_NONE */
+    struct token_set tokens;
+};
+
+/* ---- prepare ---- */
+
+static enum err login_start(struct request *request) {
+    const struct login_body *body = request->command.body;
+    struct login_prepared *prepared = ARENA_NEW(request->arena, struct login_prepared);
+    struct user user;
+    if (prepared == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    request->command.prepared = prepared;
+    prepared->email = email_lower(request->arena, body->email);
+    enum err err = user_find_email(request_view(request), prepared->email, request->arena, &user);
+    if (err != ERR_OK && err != ERR_NOT_FOUND) {
+        return err;
+    }
+    bool is_usable = password_is_usable(body->password);
+    if (err == ERR_OK && user.status != USER_DELETED && !str_is_none(user.password_hash)) {
+        prepared->verified_hash = user.password_hash;
+        err = is_usable ? password_job_verify(&request->job, body->password, user.password_hash)
+                        : ERR_VALIDATION;
+    } else {
+        err = ERR_NOT_FOUND;
+    }
+    prepared->is_known = err == ERR_OK;
+    if (err != ERR_OK) {
+        uint32_t cost = (uint32_t)settings_int(request->command.settings, SETTING_PASSWORD_COST_ID);
+        struct str password = is_usable ? body->password : STR("x");
+        err = password_job_dummy(&request->job, password, cost);
+        CHECK(err == ERR_OK);
+    }
+    return request_park_password(request);
+}
+
+static enum err login_tokens(struct request *request) {
+    struct login_prepared *prepared = request->command.prepared;
+    struct user user;
+    enum err err = user_find_email(request_view(request), prepared->email, request->arena, &user);
+    if (err != ERR_OK) {
+        prepared->is_match = false;
+        return err == ERR_NOT_FOUND ? ERR_OK : err;
+    }
+    return tokens_make(request, user.id, (enum role)(1u << user.role), (struct id){{0}},
+                       &prepared->tokens);
+}
+
+/* A hash of an old form or cost that has just been fitted by the password is made anew. */
+static enum err login_rehash(struct request *request, uint32_t cost) {
+    const struct login_body *body = request->command.body;
+    uint8_t salt[32];
+    command_entropy(&request->command, "password salt", salt);
+    password_job_reset(&request->job);
+    enum err err = password_job_hash(&request->job, body->password, cost, salt);
+    CHECK(err == ERR_OK);
+    request->step = 2;
+    return request_park_password(request);
+}
+
+static enum err login_checked(struct request *request) {
+    struct login_prepared *prepared = request->command.prepared;
+    uint32_t cost = (uint32_t)settings_int(request->command.settings, SETTING_PASSWORD_COST_ID);
+    prepared->is_match = prepared->is_known && password_job_result(&request->job) == ERR_OK;
+    if (!prepared->is_match) {
+        return ERR_OK;
+    }
+    if (!password_hash_is_current(prepared->verified_hash, cost)) {
+        return login_rehash(request, cost);
+    }
+    return login_tokens(request);
+}
+
+static enum err login_prepare(struct request *request) {
+    struct login_prepared *prepared = request->command.prepared;
+    switch (request->step) {
+    case 0:
+        request->step = 1;
+        return login_start(request);
+    case 1:
+        return login_checked(request);
+    default:
+        prepared->new_hash = arena_copy(request->arena, password_job_text(&request->job));
+        return login_tokens(request);
+    }
+}
+
+/* ---- in the batch ---- */
+
+static enum err login_check(const struct store_view *view, const struct command *command,
+                            struct outcome *outcome) {
+    (void)view;
+    (void)outcome;
+    CHECK(command->body != NULL);
+    CHECK(command->prepared != NULL);
+    return ERR_OK;
+}
+
+static void login_reply(const struct command *command, const struct user *user,
+                        struct outcome *outcome) {
+    yyjson_mut_val *data = outcome_data(outcome, command);
+    user_view_add(outcome->doc, data, "user", user, command->arena);
+    json_add_id(outcome->doc, data, "user_id", user->id);
+    compliance_view_add(outcome->doc, data);
+    outcome->message = "Login successful";
+}
+
+static void login_succeed(struct store_tx *tx, const struct command *command, struct user *user,
+                          struct outcome *outcome) {
+    const struct login_prepared *prepared = command->prepared;
+    const struct login_body *body = command->body;
+    char address[NET_ADDRESS_TEXT_MAX];
+    struct buf out = buf_over(address, sizeof(address));
+    net_address_format(command->peer, &out);
+    user->last_login_at = command->now_us;
+    user->last_login_ip = buf_str(&out);
+    SCHEMA_SET(&user_schema, user, last_login_at);
+    SCHEMA_SET(&user_schema, user, last_login_ip);
+    if (!str_is_none(prepared->new_hash)) {
+        user->password_hash = prepared->new_hash;
+    }
+    store_put(tx, &user_table, user);
+    tokens_open_session(tx, command, user, &prepared->tokens, body->remember_me, outcome);
+    login_reply(command, user, outcome);
+}
+
+static void login_locked(const struct command *command, const struct lockout *lockout,
+                         struct outcome *outcome) {
+    outcome->err = ERR_ACCOUNT_LOCKED;
+    yyjson_mut_val *details = outcome_details(outcome, command);
+    json_add_time(outcome->doc, details, "locked_until", lockout->locked_until, TIME_FORM_RFC3339);
+    outcome->retry_after_s =
+        (uint32_t)((lockout->locked_until - command->now_us) / INT64_C(1000000) + 1);
+}
+
+static void login_apply(struct store_tx *tx, const struct command *command,
+                        struct outcome *outcome) {
+    const struct login_prepared *prepared = command->prepared;
+    struct lockout lockout;
+    struct user user;
+    enum err err = user_find_email(store_tx_view(tx), prepared->email, command->arena, &user);
+    bool is_match = err == ERR_OK && prepared->is_match && user.status != USER_DELETED &&
+                    !str_is_none(prepared->tokens.access) &&
+                    str_equal(user.password_hash, prepared->verified_hash);
+    lockout_load(store_tx_view(tx), command, prepared->email, &lockout);
+    if (err == ERR_OK) {
+        outcome->actor = user.id;
+    }
+    if (!is_match) {
+        outcome->err = ERR_CREDENTIALS_WRONG;
+        if (lockout.locked_until == 0) {
+            lockout_count(tx, command, &lockout);
+        }
+    } else if (lockout.locked_until != 0) {
+        login_locked(command, &lockout, outcome);
+    } else if (user.status == USER_SUSPENDED || user.status == USER_INACTIVE) {
+        outcome->err = ERR_ACCOUNT_INACTIVE;
+    } else {
+        lockout_clear(tx, &lockout);
+        login_succeed(tx, command, &user, outcome);
+    }
+}
+
+const struct command_row login_command = {
+    .name = "auth.login",
+    .action = "session.create",
+    .resource = "session",
+    .prepare = login_prepare,
+    .check = login_check,
+    .apply = login_apply,
+};
+
+/* ---- the reply, for the documentation ---- */
+
+struct login_data {
+    struct schema_set set;
+    struct str user;
+    struct str user_id;
+    struct str token;
+    int64_t expires_at;
+    struct str session_id;
+    struct str access_token;
+    struct str refresh_token;
+    struct str token_type;
+    int64_t expires_in;
+    struct str mfa_compliance;
+};
+
+static const struct field login_data_fields[] = {
+    FIELD(struct login_data, user, FIELD_JSON, .flags = FIELD_REQUIRED, .doc = "The user."),
+    FIELD(struct login_data, user_id, FIELD_TEXT, .flags = FIELD_REQUIRED, .doc = "Its id."),
+    FIELD(struct login_data, token, FIELD_TEXT, .flags = FIELD_REQUIRED,
+          .doc = "Opaque session token: Bearer for the session's life."),
+    FIELD(struct login_data, expires_at, FIELD_TIME, .flags = FIELD_REQUIRED,
+          .time_form = TIME_FORM_RFC3339, .doc = "End of the session."),
+    FIELD(struct login_data, session_id, FIELD_TEXT, .flags = FIELD_REQUIRED,
+          .doc = "Session id."),
+    FIELD(struct login_data, access_token, FIELD_TEXT, .flags = FIELD_REQUIRED,
+          .doc = "Short-lived JWT (RFC 9068) bound to the session."),
+    FIELD(struct login_data, refresh_token, FIELD_TEXT, .flags = FIELD_REQUIRED,
+          .doc = "Exchanges once for new tokens."),
+    FIELD(struct login_data, token_type, FIELD_TEXT, .flags = FIELD_REQUIRED,
+          .doc = "Always Bearer."),
+    FIELD(struct login_data, expires_in, FIELD_INT, .flags = FIELD_REQUIRED,
+          .doc = "Seconds until access_token expires."),
+    FIELD(struct login_data, mfa_compliance, FIELD_JSON, .flags = FIELD_OMIT,
+          .doc = "Second-factor policies of the user's organizations."),
+};
+
+const struct schema login_data_schema = SCHEMA("LoginData", struct login_data, login_data_fields);

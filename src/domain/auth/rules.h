@@ -1,0 +1,30 @@
+/* Pure rules: what a password must be, how names derive, how failures count. */
+#ifndef DOMAIN_AUTH_RULES_H
+#define DOMAIN_AUTH_RULES_H
+
+#include "domain/auth/auth.h"
+
+/* Adds a fault at `path` for the first rule that `password` breaks; false then. */
+bool password_rules_check(const struct settings *settings, struct str password, struct str path,
+                          struct schema_faults *faults);
+
+/* ---- lockout ---- */
+
+/* Failures are counted per account and address, and per account; for unknown accounts too, so that
+ * nothing tells them apart. */
+struct lockout {
+    struct login_failures by_address;
+    struct login_failures by_account;
+    int64_t locked_until; /* 0 = not locked */
+};
+void lockout_load(const struct store_view *view, const struct command *command, struct str email,
+                  struct lockout *lockout);
+/* One more failure. */
+void lockout_count(struct store_tx *tx, const struct command *command, struct lockout *lockout);
+/* A good login forgets the failures. */
+void lockout_clear(struct store_tx *tx, struct lockout *lockout);
+
+/* In the arena, ASCII letters lowered. STR_NONE when there is no memory. */
+struct str email_lower(struct arena *arena, struct str email);
+
+#endif

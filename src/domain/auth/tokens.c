@@ -1,0 +1,410 @@
+#include "domain/auth/tokens.h"
+
+#include <string.h>
+
+#include "base/time.h"
+#include "domain/auth/keys.h"
+#include "domain/auth/views.h"
+
+enum { TOUCH_AFTER_US = 60 * 1000 * 1000 };
+
+#define ACCESS_TYP STR("at+jwt") /* RFC 9068, 2.1 */
+
+/* RFC 9068, 2.2 */
+struct access_claims {
+    struct schema_set set;
+    struct str iss;
+    struct str aud;
+    struct id sub;
+    struct id sid;
+    struct str jti;
+    struct str client_id;
+    struct str role;
+    int64_t iat;
+    int64_t nbf;
+    int64_t exp;
+};
+
+static const struct field access_claims_fields[] = {
+    FIELD(struct access_claims, iss, FIELD_TEXT, .flags = FIELD_REQUIRED, .doc = "Issuer."),
+    FIELD(struct access_claims, aud, FIELD_TEXT, .flags = FIELD_REQUIRED, .doc = "Audience."),
+    FIELD(struct access_claims, sub, FIELD_ID, .flags = FIELD_REQUIRED, .doc = "User."),
+    FIELD(struct access_claims, sid, FIELD_ID, .flags = FIELD_REQUIRED, .doc = "Session."),
+    FIELD(struct access_claims, jti, FIELD_TEXT, .flags = FIELD_REQUIRED, .doc = "Token id."),
+    FIELD(struct access_claims, client_id, FIELD_TEXT, .flags = FIELD_REQUIRED, .doc = "Client."),
+    FIELD(struct access_claims, role, FIELD_TEXT, .flags = FIELD_REQUIRED, .doc = "Role."),
+    FIELD(struct access_claims, iat, FIELD_INT, .flags = FIELD_REQUIRED, .doc = "Issued at."),
+    FIELD(struct access_claims, nbf, FIELD_INT, .flags = FIELD_REQUIRED, .doc = "Not before."),
+    FIELD(struct access_claims, exp, FIELD_INT, .flags = FIELD_REQUIRED, .doc = "Expires at."),
+};
+
+static const struct schema access_claims_schema =
+    SCHEMA("AccessClaims", struct access_claims, access_claims_fields);
+
+enum err tokens_start(struct engine *engine, const char **problem) {
+    return keys_start(engine, problem);
+}
+
+/* ---- making ---- */
+
+static enum err claims_write(const struct request *request, struct id user_id, enum role role,
+                             struct id session_id, int64_t life_s, struct str *claims) {
+    const struct command *command = &request->command;
+    struct str issuer = settings_text(command->settings, SETTING_PUBLIC_URL_ID);
+    int64_t now_s = command->now_us / TIME_US_PER_S;
+    yyjson_mut_doc *doc = json_doc(request->arena);
+    yyjson_mut_val *root = yyjson_mut_obj(doc);
+    json_add_str(doc, root, "iss", issuer);
+    json_add_str(doc, root, "aud", issuer);
+    json_add_id(doc, root, "sub", user_id);
+    json_add_id(doc, root, "sid", session_id);
+    json_add_id(doc, root, "jti", command_id(command, "access token"));
+    json_add_str(doc, root, "client_id", STR("coffer"));
+    json_add_str(doc, root, "role", str_from_c(role_names[__builtin_ctz(role)]));
+    json_add_int(doc, root, "iat", now_s);
+    json_add_int(doc, root, "nbf", now_s);
+    json_add_int(doc, root, "exp", now_s + life_s);
+    return json_write(doc, root, request->arena, claims);
+}
+
+static struct token token_make(const struct command *command, const char *label) {
+    uint8_t entropy[TOKEN_ENTROPY_BYTES];
+    command_entropy(command, label, entropy);
+    struct token token = token_from_entropy(entropy);
+    crypto_wipe(entropy, sizeof(entropy));
+    return token;
+}
+
+enum err tokens_make(struct request *request, struct id user_id, enum role role,
+                     struct id session_id, struct token_set *tokens) {
+    const struct command *command = &request->command;
+    struct str claims;
+    int64_t life_s = settings_int(command->settings, SETTING_ACCESS_SECONDS_ID);
+    tokens->session_id = id_is_zero(session_id) ? command_id(command, "session") : session_id;
+    tokens->token = token_make(command, "token");
+    tokens->refresh = token_make(command, "refresh token");
+    tokens->access_expires_in_s = life_s;
+    char *memory = arena_take(request->arena, JOSE_TOKEN_BYTES_MAX);
+    if (memory == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    enum err err = claims_write(request, user_id, role, tokens->session_id, life_s, &claims);
+    if (err != ERR_OK) {
+        return err;
+    }
+    struct buf out = buf_over(memory, JOSE_TOKEN_BYTES_MAX);
+    if (jose_sign(keys_current(), ACCESS_TYP, claims, &out) != ERR_OK) {
+        return ERR_INTERNAL;
+    }
+    tokens->access = buf_str(&out);
+    return ERR_OK;
+}
+
+static struct hash token_hash(const struct token *token) {
+    struct hash hash;
+    bool is_token = token_store_key(token_str(token), &hash);
+    CHECK(is_token);
+    return hash;
+}
+
+void tokens_put_refresh(struct store_tx *tx, const struct command *command,
+                        const struct token_set *tokens) {
+    struct hash hash = token_hash(&tokens->refresh);
+    struct refresh_token row = {
+        .token_hash = hash_bytes(&hash),
+        .session_id = tokens->session_id,
+        .expires_at =
+            command->now_us + settings_us(command->settings, SETTING_REFRESH_SECONDS_ID),
+    };
+    SCHEMA_SET(&refresh_token_schema, &row, token_hash);
+    SCHEMA_SET(&refresh_token_schema, &row, session_id);
+    SCHEMA_SET(&refresh_token_schema, &row, expires_at);
+    store_put(tx, &refresh_token_table, &row);
+}
+
+static void pair_reply(yyjson_mut_doc *doc, yyjson_mut_val *object, const struct command *command,
+                       const struct token_set *tokens) {
+    json_add_str(doc, object, "access_token", tokens->access);
+    /* the set lives in the request's arena, as long as the document */
+    json_add_str(doc, object, "refresh_token", token_str(&tokens->refresh));
+    json_add_str(doc, object, "token_type", STR("Bearer"));
+    json_add_int(doc, object, "expires_in", tokens->access_expires_in_s);
+    (void)command;
+}
+
+void tokens_reply(const struct command *command, const struct token_set *tokens,
+                  struct outcome *outcome) {
+    yyjson_mut_val *data = outcome_data(outcome, command);
+    pair_reply(outcome->doc, data, command, tokens);
+    pair_reply(outcome->doc, json_add_object(outcome->doc, data, "tokens"), command, tokens);
+}
+
+void tokens_open_session(struct store_tx *tx, const struct command *command,
+                         const struct user *user, const struct token_set *tokens,
+                         bool is_remembered, struct outcome *outcome) {
+    struct hash hash = token_hash(&tokens->token);
+    enum setting life = is_remembered ? SETTING_SESSION_LONG_SECONDS_ID : SETTING_SESSION_SECONDS_ID;
+    char address[NET_ADDRESS_TEXT_MAX];
+    struct buf address_out = buf_over(address, sizeof(address));
+    net_address_format(command->peer, &address_out);
+    struct session session = {
+        .id = tokens->session_id,
+        .user_id = user->id,
+        .status = SESSION_ACTIVE,
+        .token_hash = hash_bytes(&hash),
+        .ip_address = buf_str(&address_out),
+        .user_agent = command->user_agent,
+        .expires_at = command->now_us + settings_us(command->settings, life),
+        .last_activity_at = command->now_us,
+        .created_at = command->now_us,
+        .updated_at = command->now_us,
+    };
+    session.set.present = UINT64_MAX >> (64 - session_schema.field_count);
+    SCHEMA_CLEAR(&session_schema, &session, revoked_at);
+    SCHEMA_CLEAR(&session_schema, &session, revoked_reason);
+    if (str_is_none(session.user_agent)) {
+        SCHEMA_CLEAR(&session_schema, &session, user_agent);
+    }
+    store_put(tx, &session_table, &session);
+    tokens_put_refresh(tx, command, tokens);
+    outcome->resource = session.id;
+    yyjson_mut_val *data = outcome_data(outcome, command);
+    json_add_str(outcome->doc, data, "token", token_str(&tokens->token));
+    json_add_time(outcome->doc, data, "expires_at", session.expires_at, TIME_FORM_RFC3339);
+    json_add_id(outcome->doc, data, "session_id", session.id);
+    tokens_reply(command, tokens, outcome);
+}
+
+/* ---- revoking ---- */
+
+void session_revoke(struct store_tx *tx, const struct command *command, struct session *session,
+                    const char *reason) {
+    if (session->status == SESSION_REVOKED) {
+        return;
+    }
+    session->status = SESSION_REVOKED;
+    session->revoked_at = command->now_us;
+    session->revoked_reason = str_from_c(reason);
+    session->updated_at = command->now_us;
+    SCHEMA_SET(&session_schema, session, revoked_at);
+    SCHEMA_SET(&session_schema, session, revoked_reason);
+    store_put(tx, &session_table, session);
+}
+
+/* A scan does not survive writes to its table: collect, then write, a page at a time. */
+enum { REVOKE_PAGE = 64 };
+
+static uint32_t active_page(const struct store_view *view, const struct command *command,
+                            struct id user_id, struct session *page) {
+    char key_bytes[ID_BYTES];
+    struct buf key = buf_over(key_bytes, sizeof(key_bytes));
+    struct store_scan scan;
+    uint32_t count = 0;
+    store_key_put_id(&key, user_id);
+    struct store_scope owner = {.kind = STORE_SCOPE_OWNER, .owner = user_id};
+    enum err err = store_scan_open(&scan, view, owner, &session_table, SESSION_INDEX_USER,
+                                   buf_str(&key), STR_NONE, false);
+    while (err == ERR_OK && count < REVOKE_PAGE) {
+        err = store_scan_next(&scan, command->arena, &page[count]);
+        if (err == ERR_OK && page[count].status == SESSION_ACTIVE) {
+            count++;
+        }
+    }
+    store_scan_close(&scan);
+    return count;
+}
+
+void session_revoke_all(struct store_tx *tx, const struct command *command, struct id user_id,
+                        const char *reason) {
+    struct session page[REVOKE_PAGE];
+    uint32_t count = active_page(store_tx_view(tx), command, user_id, page);
+    while (count > 0) {
+        for (uint32_t i = 0; i < count; i++) {
+            session_revoke(tx, command, &page[i], reason);
+        }
+        count = active_page(store_tx_view(tx), command, user_id, page);
+    }
+}
+
+/* ---- resolving ---- */
+
+static enum err user_may_act(const struct user *user) {
+    switch ((enum user_status)user->status) {
+    case USER_ACTIVE:
+    case USER_PENDING:
+    case USER_COMPLIANCE_SUSPENDED:
+        return ERR_OK;
+    case USER_INACTIVE:
+    case USER_SUSPENDED:
+        return ERR_ACCOUNT_INACTIVE;
+    case USER_DELETED:
+        return ERR_TOKEN_INVALID;
+    }
+    return ERR_TOKEN_INVALID;
+}
+
+static enum err caller_fill(const struct store_view *view, const struct session *session,
+                            int64_t now_us, struct arena *arena, struct caller *caller) {
+    struct user user;
+    if (session->status != SESSION_ACTIVE) {
+        return ERR_TOKEN_INVALID;
+    }
+    if (session->expires_at <= now_us) {
+        return ERR_SESSION_INACTIVE;
+    }
+    enum err err = user_get(view, session->user_id, arena, &user);
+    if (err != ERR_OK) {
+        return err == ERR_NOT_FOUND ? ERR_TOKEN_INVALID : err;
+    }
+    err = user_may_act(&user);
+    caller->kind = CALLER_USER;
+    caller->user_id = user.id;
+    caller->session_id = session->id;
+    caller->role = (enum role)(1u << user.role);
+    caller->is_limited =
+        session->is_compliance_only || user.status == USER_COMPLIANCE_SUSPENDED;
+    caller->is_stale = session->last_activity_at + TOUCH_AFTER_US < now_us;
+    if (err != ERR_OK) {
+        *caller = (struct caller){.kind = CALLER_NOBODY};
+    }
+    return err;
+}
+
+static enum err resolve_session(const struct store_view *view, struct id session_id, int64_t now_us,
+                                struct arena *arena, struct caller *caller) {
+    struct store_scope system = {.kind = STORE_SCOPE_SYSTEM};
+    struct session session;
+    enum err err =
+        store_get(view, system, &session_table, id_bytes(&session_id), arena, &session);
+    if (err != ERR_OK) {
+        return err == ERR_NOT_FOUND ? ERR_TOKEN_INVALID : err;
+    }
+    return caller_fill(view, &session, now_us, arena, caller);
+}
+
+static enum err resolve_opaque(const struct store_view *view, int64_t now_us, struct str token,
+                               struct arena *arena, struct caller *caller) {
+    struct store_scope system = {.kind = STORE_SCOPE_SYSTEM};
+    struct session session;
+    struct hash hash;
+    if (!token_store_key(token, &hash)) {
+        return ERR_TOKEN_INVALID;
+    }
+    enum err err = store_find(view, system, &session_table, SESSION_INDEX_TOKEN, hash_bytes(&hash),
+                              arena, &session);
+    if (err != ERR_OK) {
+        return err == ERR_NOT_FOUND ? ERR_TOKEN_INVALID : err;
+    }
+    return caller_fill(view, &session, now_us, arena, caller);
+}
+
+static enum err resolve_access(const struct store_view *view, const struct settings *settings,
+                               int64_t now_us, struct str token, struct arena *arena,
+                               struct caller *caller) {
+    uint32_t count;
+    const struct jose_public_key *keys = keys_public(&count);
+    struct schema_faults *faults = ARENA_NEW(arena, struct schema_faults);
+    char *memory = arena_take(arena, JOSE_CLAIMS_BYTES_MAX);
+    struct access_claims claims;
+    if (memory == NULL || faults == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    struct buf out = buf_over(memory, JOSE_CLAIMS_BYTES_MAX);
+    if (jose_verify(keys, count, ACCESS_TYP, token, &out, NULL) != ERR_OK ||
+        schema_decode(&access_claims_schema, buf_str(&out), arena, &claims, faults) != ERR_OK) {
+        return ERR_TOKEN_INVALID;
+    }
+    struct str issuer = settings_text(settings, SETTING_PUBLIC_URL_ID);
+    int64_t now_s = now_us / TIME_US_PER_S;
+    if (!str_equal(claims.iss, issuer) || !str_equal(claims.aud, issuer) || claims.nbf > now_s) {
+        return ERR_TOKEN_INVALID;
+    }
+    if (claims.exp <= now_s) {
+        return ERR_TOKEN_EXPIRED;
+    }
+    enum err err = resolve_session(view, claims.sid, now_us, arena, caller);
+    if (err == ERR_OK && !id_equal(caller->user_id, claims.sub)) {
+        *caller = (struct caller){.kind = CALLER_NOBODY};
+        return ERR_TOKEN_INVALID;
+    }
+    return err;
+}
+
+enum err tokens_resolve(const struct store_view *view, const struct settings *settings,
+                        int64_t now_us, struct str token, struct arena *arena,
+                        struct caller *caller) {
+    if (str_has_byte(token, '.')) {
+        return resolve_access(view, settings, now_us, token, arena, caller);
+    }
+    return resolve_opaque(view, now_us, token, arena, caller);
+}
+
+enum err tokens_recheck(const struct store_view *view, int64_t now_us, struct arena *arena,
+                        struct caller *caller) {
+    struct id session_id = caller->session_id;
+    return resolve_session(view, session_id, now_us, arena, caller);
+}
+
+/* ---- last activity ---- */
+
+static enum err touch_check(const struct store_view *view, const struct command *command,
+                            struct outcome *outcome) {
+    (void)view;
+    (void)outcome;
+    CHECK(command->prepared != NULL);
+    return ERR_OK;
+}
+
+static void touch_apply(struct store_tx *tx, const struct command *command,
+                        struct outcome *outcome) {
+    (void)outcome;
+    const struct touch_list *list = command->prepared;
+    struct store_scope system = {.kind = STORE_SCOPE_SYSTEM};
+    for (uint32_t i = 0; i < list->count; i++) {
+        struct session session;
+        enum err err = store_get(store_tx_view(tx), system, &session_table,
+                                 id_bytes(&list->session_ids[i]), command->arena, &session);
+        if (err == ERR_OK && session.status == SESSION_ACTIVE) {
+            session.last_activity_at = command->now_us;
+            store_put(tx, &session_table, &session);
+        }
+    }
+}
+
+/* Not audited: it says nothing that the audited requests do not. */
+const struct command_row session_touch_command = {
+    .name = "session.touch",
+    .check = touch_check,
+    .apply = touch_apply,
+};
+
+/* ---- the public keys ---- */
+
+struct jwks {
+    struct schema_set set;
+    struct str keys;
+};
+
+static const struct field jwks_fields[] = {
+    FIELD(struct jwks, keys, FIELD_JSON, .flags = FIELD_REQUIRED,
+          .doc = "Public keys as JWK (RFC 7517)."),
+};
+
+const struct schema jwks_schema = SCHEMA("KeySet", struct jwks, jwks_fields);
+
+enum err tokens_jwks(struct request *request, const struct store_view *view) {
+    (void)view;
+    enum { JWKS_BYTES_MAX = 512 * JOSE_KEYS_MAX };
+    uint32_t count;
+    const struct jose_public_key *keys = keys_public(&count);
+    char *memory = arena_take(request->arena, JWKS_BYTES_MAX);
+    if (memory == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    struct buf out = buf_over(memory, JWKS_BYTES_MAX);
+    jose_jwks_format(keys, count, &out);
+    CHECK(!out.is_full);
+    request->raw_type = STR("application/json");
+    request->raw_body = buf_str(&out);
+    return ERR_OK;
+}

@@ -1,0 +1,39 @@
+/* Looking users up. */
+#include "domain/auth/auth.h"
+
+enum err user_get(const struct store_view *view, struct id id, struct arena *arena,
+                  struct user *user) {
+    struct store_scope owner = {.kind = STORE_SCOPE_OWNER, .owner = id};
+    enum err err = store_get(view, owner, &user_table, id_bytes(&id), arena, user);
+    return err == ERR_OK && user->status == USER_DELETED ? ERR_NOT_FOUND : err;
+}
+
+enum err user_find_email(const struct store_view *view, struct str email, struct arena *arena,
+                         struct user *user) {
+    char memory[STORE_KEY_BYTES_MAX];
+    struct buf key = buf_over(memory, sizeof(memory));
+    struct store_scope system = {.kind = STORE_SCOPE_SYSTEM};
+    if (email.len == 0 || email.len > EMAIL_BYTES_MAX || str_has_byte(email, 0)) {
+        return ERR_NOT_FOUND;
+    }
+    store_key_put_text(&key, email, true);
+    return store_find(view, system, &user_table, USER_INDEX_EMAIL, buf_str(&key), arena, user);
+}
+
+bool user_any_admin(const struct store_view *view, struct arena *arena) {
+    char memory[8];
+    struct buf key = buf_over(memory, sizeof(memory));
+    struct store_scope system = {.kind = STORE_SCOPE_SYSTEM};
+    struct store_scan scan;
+    struct user user;
+    bool is_found = false;
+    store_key_put_int(&key, __builtin_ctz(ROLE_ADMIN));
+    enum err err = store_scan_open(&scan, view, system, &user_table, USER_INDEX_ROLE, buf_str(&key),
+                                   STR_NONE, false);
+    while (err == ERR_OK && !is_found) {
+        err = store_scan_next(&scan, arena, &user);
+        is_found = err == ERR_OK && user.status == USER_ACTIVE;
+    }
+    store_scan_close(&scan);
+    return is_found;
+}

@@ -1,0 +1,20 @@
+/* How users and sessions look in replies: the union of the contracts' keys. */
+#ifndef DOMAIN_AUTH_VIEWS_H
+#define DOMAIN_AUTH_VIEWS_H
+
+#include "domain/auth/auth.h"
+
+extern const struct schema user_view_schema;
+extern const struct schema session_view_schema;
+extern const struct schema compliance_schema;
+
+/* Adds the user as an object. */
+yyjson_mut_val *user_view_add(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *key,
+                              const struct user *user, struct arena *arena);
+/* A session as an object, not yet added anywhere. */
+yyjson_mut_val *session_view_make(yyjson_mut_doc *doc, const struct session *session,
+                                  struct id current_id, struct arena *arena);
+/* mfa_compliance of somebody whom no organization asks anything. */
+void compliance_view_add(yyjson_mut_doc *doc, yyjson_mut_val *object);
+
+#endif

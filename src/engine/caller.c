@@ -1,0 +1,17 @@
+#include "engine/caller.h"
+
+const char *const role_names[] = {"customer", "admin", "support", "compliance", "auditor", NULL};
+
+struct store_scope caller_scope(const struct caller *caller) {
+    if (caller->kind == CALLER_SYSTEM) {
+        return (struct store_scope){.kind = STORE_SCOPE_SYSTEM};
+    }
+    return (struct store_scope){.kind = STORE_SCOPE_OWNER, .owner = caller->user_id};
+}
+
+bool caller_has_role(const struct caller *caller, uint32_t roles) {
+    if (caller->kind != CALLER_USER) {
+        return caller->kind == CALLER_SYSTEM;
+    }
+    return roles == 0 || caller->role == ROLE_ADMIN || ((uint32_t)caller->role & roles) != 0;
+}

@@ -1,0 +1,194 @@
+/*
+ * Group commit: commands that arrived while the last commit ran go into one batch.
+ *
+ *   queue (QUEUED) --command_queue_step--> batch (COMMITTING) --durable--> answered
+ *
+ * One command in the batch: caller still valid? -> kept answer? -> check -> apply -> audit -> reply
+ * rendered -> kept. The replies leave only after the commit is on disk.
+ */
+#include <string.h>
+
+#include "engine/audit.h"
+#include "engine/engine.h"
+#include "engine/idempotency.h"
+#include "os/log.h"
+
+struct command_queue {
+    struct engine *engine;
+    struct request *first;
+    struct request *last;
+    uint32_t count;
+    struct request *batch[BATCH_COMMANDS_MAX];
+    uint32_t batch_count;
+};
+
+static struct command_queue the_queue;
+
+enum err command_queue_open(struct engine *engine, struct command_queue **queue) {
+    memset(&the_queue, 0, sizeof(the_queue));
+    the_queue.engine = engine;
+    *queue = &the_queue;
+    return ERR_OK;
+}
+
+enum err command_queue_put(struct command_queue *queue, struct request *request) {
+    CHECK(request->state != REQUEST_QUEUED);
+    CHECK(request->command.row != NULL);
+    if (queue->count >= BATCH_QUEUE_MAX) {
+        return ERR_UNAVAILABLE;
+    }
+    request->state = REQUEST_QUEUED;
+    request->next = NULL;
+    if (queue->last == NULL) {
+        queue->first = request;
+    } else {
+        queue->last->next = request;
+    }
+    queue->last = request;
+    queue->count++;
+    return ERR_OK;
+}
+
+bool command_queue_is_idle(const struct command_queue *queue) {
+    return queue->count == 0 && queue->batch_count == 0;
+}
+
+uint32_t command_queue_length(const struct command_queue *queue) {
+    return queue->count;
+}
+
+/* ---- one command ---- */
+
+static bool is_denial(enum err err) {
+    uint16_t status = err_row(err)->status;
+    return status == 401 || status == 403 || status == 423;
+}
+
+static bool leaves_audit(const struct request *request, const struct store_tx *tx, enum err err) {
+    const struct command *command = &request->command;
+    if (err != ERR_OK) {
+        return is_denial(err);
+    }
+    if (command->row->action == NULL) {
+        return request->outcome.action != NULL;
+    }
+    return store_tx_write_count(tx) > 0 || request->outcome.err != ERR_OK;
+}
+
+/* ERR_OK, or why the command is refused. ERR_EXISTS: a kept answer was found and is the reply. */
+static enum err command_admit(struct request *request, const struct store_view *view) {
+    if (request->refusal != ERR_OK) {
+        return request->refusal;
+    }
+    enum err err = engine_recheck(request, view);
+    if (err != ERR_OK) {
+        return err;
+    }
+    if (!str_is_none(request->idempotency_key)) {
+        err = idempotency_find(view, request);
+        if (err != ERR_NOT_FOUND) {
+            return err == ERR_OK ? ERR_EXISTS : err;
+        }
+    }
+    return request->command.row->check(view, &request->command, &request->outcome);
+}
+
+static void command_finish(struct request *request, struct store_tx *tx, enum err refused) {
+    if (leaves_audit(request, tx, refused)) {
+        audit_append(tx, &request->command, &request->outcome, refused);
+    }
+    if (refused != ERR_OK) {
+        request->outcome.err = refused;
+    }
+    if (request->exchange == NULL) {
+        return;
+    }
+    reply_render(request);
+    if (refused == ERR_OK && !str_is_none(request->idempotency_key)) {
+        idempotency_keep(tx, request);
+    }
+}
+
+static void command_execute(struct request *request, struct store_tx *tx) {
+    memset(&request->outcome, 0, sizeof(request->outcome));
+    memset(&request->reply, 0, sizeof(request->reply));
+    store_tx_command(tx, request->command.entropy);
+    enum err err = command_admit(request, store_tx_view(tx));
+    if (err == ERR_EXISTS) {
+        reply_render_kept(request);
+        return;
+    }
+    if (err == ERR_OK) {
+        request->command.row->apply(tx, &request->command, &request->outcome);
+    } else {
+        CHECK(store_tx_write_count(tx) == 0); /* check only reads */
+    }
+    command_finish(request, tx, err);
+}
+
+/* ---- batches ---- */
+
+static uint32_t batch_run(struct store_tx *tx, void *ctx) {
+    struct command_queue *queue = ctx;
+    for (uint32_t i = 0; i < queue->batch_count; i++) {
+        command_execute(queue->batch[i], tx);
+        store_tx_breathe(tx);
+    }
+    return queue->batch_count;
+}
+
+static void batch_done(void *ctx) {
+    struct command_queue *queue = ctx;
+    uint32_t count = queue->batch_count;
+    queue->batch_count = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        engine_answer(queue->batch[i]);
+    }
+}
+
+static void batch_gather(struct command_queue *queue) {
+    CHECK(queue->batch_count == 0);
+    while (queue->first != NULL && queue->batch_count < BATCH_COMMANDS_MAX) {
+        struct request *request = queue->first;
+        queue->first = request->next;
+        request->next = NULL;
+        request->state = REQUEST_COMMITTING;
+        queue->batch[queue->batch_count++] = request;
+        queue->count--;
+    }
+    if (queue->first == NULL) {
+        queue->last = NULL;
+    }
+}
+
+/* The store has no room: every command of the batch is answered so, nothing was done. */
+static void batch_refuse(struct command_queue *queue, enum err err) {
+    uint32_t count = queue->batch_count;
+    queue->batch_count = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (queue->batch[i]->exchange != NULL) {
+            reply_render_error(queue->batch[i], err);
+        }
+        engine_answer(queue->batch[i]);
+    }
+}
+
+bool command_queue_step(struct command_queue *queue) {
+    struct store *store = engine_store(queue->engine);
+    if (store_batch_is_busy(store)) {
+        if (store_batch_wants_cpu(store)) {
+            store_batch_step(store);
+        }
+    } else if (queue->count > 0) {
+        batch_gather(queue);
+        enum err err = store_batch_start(store, batch_run, batch_done, queue);
+        if (err != ERR_OK) {
+            log_error("store", "a batch was refused: %s", err_row(err)->sentence);
+            batch_refuse(queue, err);
+        }
+    }
+    if (store_batch_is_busy(store)) {
+        return store_batch_wants_cpu(store);
+    }
+    return queue->count > 0;
+}

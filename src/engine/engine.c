@@ -1,0 +1,422 @@
+/*
+ * The way of a request:
+ *
+ *   on_head     GATED: request made in the exchange's arena, routed, gated
+ *   on_request  OPTIONS or a read: ANSWERED at once
+ *               a command: PREPARING, perhaps PARKED while its password is hashed, QUEUED
+ *   commands.c  COMMITTING, then engine_answer: ANSWERED
+ *
+ * The before_sleep hook does the work between requests: one step of the batch, one slice of
+ * hashing, the notes of used sessions; and ends the tick's read snapshot.
+ */
+#include "engine/engine.h"
+
+#include <string.h>
+
+#include "base/time.h"
+#include "engine/docs.h"
+#include "engine/gate.h"
+#include "engine/idempotency.h"
+#include "engine/limiter.h"
+#include "engine/metrics.h"
+#include "engine/openapi.h"
+#include "engine/system.h"
+#include "os/clock.h"
+#include "os/log.h"
+#include "os/mem.h"
+
+struct engine {
+    struct engine_options options;
+    struct server *server;
+    struct command_queue *queue;
+    struct password_pool passwords;
+    struct loop_watch store_watch;
+    int64_t started_us;
+    bool stops_when_idle;
+};
+
+static struct engine the_engine;
+
+/* ---- facts ---- */
+
+struct store *engine_store(struct engine *engine) {
+    return engine->options.store;
+}
+
+struct server *engine_server(struct engine *engine) {
+    return engine->server;
+}
+
+const struct router *engine_router(struct engine *engine) {
+    return engine->options.router;
+}
+
+const struct settings *engine_settings(const struct engine *engine) {
+    return engine->options.settings;
+}
+
+const struct store_seal_key *engine_seal_key(const struct engine *engine) {
+    return &engine->options.seal_key;
+}
+
+int64_t engine_started_us(const struct engine *engine) {
+    return engine->started_us;
+}
+
+uint32_t engine_queue_length(const struct engine *engine) {
+    return command_queue_length(engine->queue);
+}
+
+void engine_set_server(struct engine *engine, struct server *server) {
+    engine->server = server;
+}
+
+bool engine_is_idle(const struct engine *engine) {
+    return command_queue_is_idle(engine->queue) && !password_pool_has_work(&engine->passwords) &&
+           !store_batch_is_busy(engine->options.store);
+}
+
+const struct settings *request_settings(const struct request *request) {
+    return request->command.settings;
+}
+
+const struct store_view *request_view(const struct request *request) {
+    return store_snapshot(request->engine->options.store);
+}
+
+/* ---- making a request ---- */
+
+static bool is_sane_request_id(struct str text) {
+    if (text.len == 0 || text.len > REQUEST_ID_LEN_MAX) {
+        return false;
+    }
+    for (uint32_t i = 0; i < text.len; i++) {
+        char c = text.data[i];
+        bool is_sane = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                       (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+        if (!is_sane) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The client's id when it is sane (contract defect 28), else a new one. */
+static void request_name(struct request *request) {
+    struct str given = http_header(&request->exchange->head, STR("X-Request-ID"));
+    struct buf out = buf_over(request->request_id, sizeof(request->request_id));
+    if (is_sane_request_id(given)) {
+        buf_put_str(&out, given);
+    } else {
+        uint8_t entropy[ID_BYTES];
+        random_bytes(entropy, sizeof(entropy));
+        id_format(id_from_entropy(entropy), &out);
+    }
+    request->command.request_id = buf_str(&out);
+}
+
+static struct request *request_make(struct engine *engine, struct http_exchange *exchange) {
+    struct request *request = ARENA_NEW(exchange->arena, struct request);
+    if (request == NULL) {
+        return NULL;
+    }
+    request->engine = engine;
+    request->exchange = exchange;
+    request->arena = exchange->arena;
+    request->state = REQUEST_GATED;
+    struct command *command = &request->command;
+    command->settings = engine->options.settings;
+    command->seal_key = &engine->options.seal_key;
+    command->now_us = clock_wall_us();
+    command->peer = exchange->peer;
+    command->arena = exchange->arena;
+    struct str agent = http_header(&exchange->head, STR("User-Agent"));
+    command->user_agent = utf8_is_valid(agent) ? str_slice(agent, 0, USER_AGENT_LEN_MAX) : STR_NONE;
+    command->if_match = http_header(&exchange->head, STR("If-Match"));
+    request_name(request);
+    exchange->context[0] = (uint64_t)(uintptr_t)request;
+    return request;
+}
+
+static struct request *request_of(const struct http_exchange *exchange) {
+    return (struct request *)(uintptr_t)exchange->context[0];
+}
+
+/* ---- the server's calls ---- */
+
+static enum err on_head(void *ctx, struct http_exchange *exchange, uint64_t *body_bytes_max) {
+    struct engine *engine = ctx;
+    struct request *request = request_make(engine, exchange);
+    if (request == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    *body_bytes_max = HTTP_BODY_BYTES_DEFAULT;
+    router_match(engine->options.router, exchange->head.method, exchange->head.path,
+                 &request->route);
+    request->endpoint = request->route.endpoint;
+    if (exchange->head.method == HTTP_OPTIONS) {
+        return ERR_OK;
+    }
+    if (request->endpoint == NULL) {
+        return request->route.allow != 0 ? ERR_METHOD : ERR_NOT_FOUND;
+    }
+    enum err err = gate_pass(request, engine->options.authenticator, body_bytes_max);
+    if (request->command.caller.is_stale) {
+        system_touch(&request->command.caller);
+    }
+    return err;
+}
+
+void engine_answer(struct request *request) {
+    CHECK(request->state != REQUEST_ANSWERED);
+    request->state = REQUEST_ANSWERED;
+    if (request->exchange == NULL) {
+        system_finish(request);
+        return;
+    }
+    server_reply(request->engine->server, request->exchange, &request->reply);
+}
+
+static void request_refuse(struct request *request, enum err err) {
+    reply_render_error(request, err);
+    engine_answer(request);
+}
+
+enum err engine_queue(struct request *request) {
+    return command_queue_put(request->engine->queue, request);
+}
+
+/* Runs prepare, as often as it parks, and then queues. */
+static void request_prepare(struct request *request) {
+    const struct command_row *row = request->command.row;
+    request->state = REQUEST_PREPARING;
+    enum err err = ERR_OK;
+    if (row->prepare != NULL && request->refusal == ERR_OK) {
+        err = row->prepare(request);
+    }
+    if (err == ERR_AGAIN) {
+        request->state = REQUEST_PARKED;
+        return;
+    }
+    if (err == ERR_OK) {
+        err = engine_queue(request);
+    }
+    if (err != ERR_OK) {
+        request_refuse(request, err);
+    }
+}
+
+static void request_command(struct request *request) {
+    struct command *command = &request->command;
+    command->row = request->endpoint->command;
+    random_bytes(command->entropy, sizeof(command->entropy));
+    enum err err = request->refusal == ERR_OK ? gate_body(request) : ERR_OK;
+    if (err == ERR_OK) {
+        err = idempotency_parse(request);
+    }
+    if (err != ERR_OK) {
+        request_refuse(request, err);
+        return;
+    }
+    request_prepare(request);
+}
+
+/* A refused permission of a read leaves its audit record through a command that does nothing. */
+static enum err refused_check(const struct store_view *view, const struct command *command,
+                              struct outcome *outcome) {
+    (void)view;
+    (void)command;
+    (void)outcome;
+    return ERR_FORBIDDEN;
+}
+
+static void refused_apply(struct store_tx *tx, const struct command *command,
+                          struct outcome *outcome) {
+    (void)tx;
+    (void)command;
+    (void)outcome;
+    CHECK(false);
+}
+
+static const struct command_row refused_read = {
+    .name = "access.refused",
+    .action = "access.refused",
+    .check = refused_check,
+    .apply = refused_apply,
+};
+
+static void request_read(struct request *request) {
+    if (request->refusal != ERR_OK) {
+        request->command.row = &refused_read;
+        random_bytes(request->command.entropy, sizeof(request->command.entropy));
+        request_prepare(request);
+        return;
+    }
+    request->outcome.err = request->endpoint->read(request, request_view(request));
+    reply_render(request);
+    engine_answer(request);
+}
+
+static void on_request(void *ctx, struct http_exchange *exchange) {
+    (void)ctx;
+    struct request *request = request_of(exchange);
+    CHECK(request != NULL);
+    if (exchange->head.method == HTTP_OPTIONS) {
+        reply_render_options(request);
+        engine_answer(request);
+    } else if (request->endpoint->read != NULL) {
+        request_read(request);
+    } else {
+        request_command(request);
+    }
+}
+
+static void on_refusal(void *ctx, struct http_exchange *exchange, enum err why,
+                       struct http_reply *reply) {
+    struct request *request = request_of(exchange);
+    if (request == NULL) {
+        request = request_make(ctx, exchange);
+    }
+    if (request == NULL) {
+        *reply = (struct http_reply){.status = err_row(why)->status, .must_close = true};
+        return;
+    }
+    reply_render_error(request, why);
+    *reply = request->reply;
+}
+
+static void on_done(void *ctx, const struct http_exchange *exchange, uint16_t status,
+                    uint64_t bytes_out) {
+    (void)ctx;
+    (void)bytes_out;
+    const struct request *request = request_of(exchange);
+    uint32_t index = request != NULL && request->endpoint != NULL ? request->route.index
+                                                                  : METRICS_NO_ENDPOINT;
+    metrics_request(index, status, clock_monotonic_us() - exchange->started_us);
+}
+
+struct server_handler engine_handler(struct engine *engine) {
+    return (struct server_handler){.on_head = on_head,
+                                   .on_request = on_request,
+                                   .on_refusal = on_refusal,
+                                   .on_done = on_done,
+                                   .ctx = engine};
+}
+
+/* ---- passwords ---- */
+
+enum err request_park_password(struct request *request) {
+    request->job.owner = request;
+    enum err err = password_pool_start(&request->engine->passwords, &request->job);
+    return err == ERR_OK ? ERR_AGAIN : err;
+}
+
+static void passwords_step(struct engine *engine) {
+    password_pool_step(&engine->passwords);
+    struct password_job *job = password_pool_take_done(&engine->passwords);
+    while (job != NULL) {
+        request_prepare(job->owner);
+        job = password_pool_take_done(&engine->passwords);
+    }
+}
+
+/* ---- the tick ---- */
+
+enum err engine_recheck(struct request *request, const struct store_view *view) {
+    struct caller *caller = &request->command.caller;
+    if (caller->kind != CALLER_USER) {
+        return ERR_OK;
+    }
+    return the_engine.options.authenticator->recheck(view, request->command.now_us, request->arena,
+                                                     caller);
+}
+
+static void on_store_ready(struct loop_watch *watch, uint32_t events) {
+    (void)watch;
+    (void)events;
+    if (store_batch_is_busy(the_engine.options.store)) {
+        store_batch_step(the_engine.options.store);
+    }
+}
+
+static bool before_sleep(void *ctx) {
+    struct engine *engine = ctx;
+    passwords_step(engine);
+    system_flush(engine, engine->options.authenticator->touch);
+    store_tick_end(engine->options.store);
+    bool has_more = command_queue_step(engine->queue);
+    if (engine->stops_when_idle && engine_is_idle(engine)) {
+        loop_stop(engine->options.loop, 0);
+    }
+    return has_more || password_pool_has_work(&engine->passwords);
+}
+
+void engine_settle(struct engine *engine) {
+    engine->stops_when_idle = true;
+    loop_run(engine->options.loop);
+    engine->stops_when_idle = false;
+}
+
+/* ---- start ---- */
+
+static enum err passwords_open(struct engine *engine) {
+    struct password_memory memory = {
+        .bytes = SCRYPT_MEMORY_BYTES_MAX + SCRYPT_OVERHEAD_BYTES,
+        .discard = mem_discard,
+    };
+    memory.memory = mem_reserve(memory.bytes);
+    password_pool_init(&engine->passwords, memory);
+    return memory.memory != NULL ? ERR_OK : ERR_NO_MEMORY;
+}
+
+static enum err modules_start(struct engine *engine, const char **problem) {
+    for (uint32_t i = 0; i < engine->options.module_count; i++) {
+        const struct module *module = engine->options.modules[i];
+        if (module->start != NULL) {
+            enum err err = module->start(engine, problem);
+            if (err != ERR_OK) {
+                return err;
+            }
+        }
+    }
+    return ERR_OK;
+}
+
+static enum err engine_parts_open(struct engine *engine, const char **problem) {
+    const struct engine_options *options = &engine->options;
+    uint8_t salt[16];
+    random_bytes(salt, sizeof(salt));
+    limiter_open(salt);
+    reply_headers_open(options->settings);
+    metrics_open(options->router);
+    *problem = "there is no memory for the engine";
+    enum err err = passwords_open(engine);
+    if (err == ERR_OK) {
+        err = command_queue_open(engine, &engine->queue);
+    }
+    if (err == ERR_OK) {
+        err = system_open(engine, options->loop);
+    }
+    if (err != ERR_OK) {
+        return err;
+    }
+    system_modules(options->modules, options->module_count);
+    engine->store_watch = (struct loop_watch){.fd = store_wait_fd(options->store),
+                                              .on_ready = on_store_ready};
+    *problem = "the store's descriptor cannot be watched";
+    return loop_watch_add(options->loop, &engine->store_watch, LOOP_READ);
+}
+
+enum err engine_open(struct engine **engine, const struct engine_options *options,
+                     const char **problem) {
+    memset(&the_engine, 0, sizeof(the_engine));
+    the_engine.options = *options;
+    the_engine.started_us = clock_wall_us();
+    enum err err = engine_parts_open(&the_engine, problem);
+    if (err != ERR_OK) {
+        return err;
+    }
+    loop_hook_add(options->loop, (struct loop_hook){before_sleep, &the_engine});
+    *engine = &the_engine;
+    return modules_start(&the_engine, problem);
+}

@@ -1,0 +1,100 @@
+/*
+ * The engine: takes requests from the server, sends them through gate, decoding and either a read
+ * or a command batch, and renders the replies. One per process.
+ */
+#ifndef ENGINE_ENGINE_H
+#define ENGINE_ENGINE_H
+
+#include "engine/request.h"
+
+/* Who turns a bearer token into a caller: the auth domain. */
+struct authenticator {
+    /* ERR_TOKEN_INVALID, ERR_TOKEN_EXPIRED, ERR_SESSION_INACTIVE, ERR_ACCOUNT_INACTIVE. */
+    enum err (*resolve)(const struct store_view *view, const struct settings *settings,
+                        int64_t now_us, struct str token, struct arena *arena,
+                        struct caller *caller);
+    /* In the batch: is the caller still who it was (session alive, user active, role)? */
+    enum err (*recheck)(const struct store_view *view, int64_t now_us, struct arena *arena,
+                        struct caller *caller);
+    /* System command: notes that the sessions of command->prepared (struct touch_list) were used. */
+    const struct command_row *touch;
+};
+
+enum { TOUCH_LIST_MAX = 256 };
+struct touch_list {
+    struct id session_ids[TOUCH_LIST_MAX];
+    uint32_t count;
+};
+
+struct engine_options {
+    struct loop *loop;
+    struct store *store;
+    const struct settings *settings;
+    struct store_seal_key seal_key;
+    const struct router *router;
+    const struct module *const *modules;
+    uint32_t module_count;
+    const struct authenticator *authenticator;
+};
+
+/* The engine is static: one per process. On failure *problem is a sentence. */
+enum err engine_open(struct engine **engine, const struct engine_options *options,
+                     const char **problem);
+struct server_handler engine_handler(struct engine *engine);
+void engine_set_server(struct engine *engine, struct server *server);
+/* Runs the loop until every queued command is durable: for first-boot writes and subcommands. */
+void engine_settle(struct engine *engine);
+/* True when no command waits and no batch runs: the moment to close the store. */
+bool engine_is_idle(const struct engine *engine);
+
+struct store *engine_store(struct engine *engine);
+struct server *engine_server(struct engine *engine);
+const struct router *engine_router(struct engine *engine);
+const struct settings *engine_settings(const struct engine *engine);
+const struct store_seal_key *engine_seal_key(const struct engine *engine);
+int64_t engine_started_us(const struct engine *engine); /* wall clock */
+uint32_t engine_queue_length(const struct engine *engine);
+
+/* Generated at start; constant afterwards. */
+struct str engine_openapi(const struct engine *engine);
+struct str engine_openapi_gzip(const struct engine *engine);
+struct str engine_docs(const struct engine *engine);
+struct str engine_docs_gzip(const struct engine *engine);
+
+/* ---- for the parts of the engine ---- */
+
+/* commands.c */
+struct command_queue;
+enum err command_queue_open(struct engine *engine, struct command_queue **queue);
+/* Takes a QUEUED request; answers it through engine_answer after the commit. ERR_UNAVAILABLE when
+ * the queue is full. */
+enum err command_queue_put(struct command_queue *queue, struct request *request);
+bool command_queue_is_idle(const struct command_queue *queue);
+uint32_t command_queue_length(const struct command_queue *queue);
+/* Starts or continues a batch; true when there is more to do at once. */
+bool command_queue_step(struct command_queue *queue);
+
+/* engine.c: into the command queue. ERR_UNAVAILABLE when it is full. */
+enum err engine_queue(struct request *request);
+/* engine.c: the reply is final (request->reply): hand it to the server. */
+void engine_answer(struct request *request);
+/* Is the caller of a queued command still valid inside the batch? */
+enum err engine_recheck(struct request *request, const struct store_view *view);
+
+/* A system command outside any request. `prepared` must live until it is done; *result (may be
+ * NULL) then gets the outcome's error. ERR_UNAVAILABLE when SYSTEM_COMMANDS_MAX run already. */
+enum { SYSTEM_COMMANDS_MAX = 16 };
+enum err engine_run_system(struct engine *engine, const struct command_row *row, void *prepared,
+                           enum err *result);
+
+/* reply.c: fills request->reply from request->outcome. */
+void reply_render(struct request *request);
+/* An idempotent repetition: status and body are the kept ones. */
+void reply_render_kept(struct request *request);
+/* Refusals before there is a request. */
+void reply_render_error(struct request *request, enum err err);
+void reply_headers_open(const struct settings *settings);
+/* CORS preflight and OPTIONS. */
+void reply_render_options(struct request *request);
+
+#endif

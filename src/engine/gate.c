@@ -1,0 +1,259 @@
+#include "engine/gate.h"
+
+#include <string.h>
+
+#include "base/decode.h"
+#include "base/time.h"
+#include "engine/limiter.h"
+#include "engine/metrics.h"
+#include "os/clock.h"
+
+enum { GATE_PAIRS_MAX = 32, GATE_TOKEN_LEN_MAX = 6144 };
+
+/* ---- parameters ---- */
+
+static enum err decode_part(struct request *request, struct str text, bool is_query,
+                            struct str *out) {
+    *out = text;
+    if (!str_has_byte(text, '%') && !(is_query && str_has_byte(text, '+'))) {
+        return ERR_OK;
+    }
+    char *memory = arena_take(request->arena, text.len + 1);
+    if (memory == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    struct buf decoded = buf_over(memory, text.len + 1);
+    if (!decode_percent(text, is_query, &decoded)) {
+        return ERR_BAD_REQUEST;
+    }
+    *out = buf_str(&decoded);
+    return utf8_is_valid(*out) ? ERR_OK : ERR_BAD_REQUEST;
+}
+
+static enum err query_pairs(struct request *request, struct schema_pair *pairs, uint32_t *count) {
+    struct str rest = request->exchange->head.query;
+    while (!str_is_none(rest) && rest.len > 0) {
+        struct str value = str_split(&rest, '&');
+        struct str name = str_split(&value, '=');
+        if (name.len == 0) {
+            continue;
+        }
+        if (*count == GATE_PAIRS_MAX) {
+            return ERR_BAD_REQUEST;
+        }
+        struct schema_pair *pair = &pairs[*count];
+        enum err err = decode_part(request, name, true, &pair->name);
+        if (err == ERR_OK) {
+            err = decode_part(request, str_is_none(value) ? STR("") : value, true, &pair->value);
+        }
+        if (err != ERR_OK) {
+            return err;
+        }
+        (*count)++;
+    }
+    return ERR_OK;
+}
+
+static enum err path_pairs(struct request *request, struct schema_pair *pairs, uint32_t *count) {
+    for (uint32_t i = 0; i < request->route.value_count; i++) {
+        struct schema_pair *pair = &pairs[(*count)++];
+        pair->name = request->route.names[i];
+        enum err err = decode_part(request, request->route.values[i], false, &pair->value);
+        if (err != ERR_OK) {
+            return ERR_NOT_FOUND;
+        }
+    }
+    return ERR_OK;
+}
+
+static bool is_path_fault(const struct request *request, const struct schema_faults *faults) {
+    for (uint32_t i = 0; i < faults->count; i++) {
+        for (uint32_t k = 0; k < request->route.value_count; k++) {
+            if (str_equal(faults->faults[i].path, request->route.names[k])) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* An id in the path that cannot be one is 404 before anything else; a faulty query waits until the
+ * caller is known. */
+static enum err gate_params(struct request *request) {
+    const struct schema *schema = request->endpoint->params;
+    if (schema == NULL) {
+        return ERR_OK; /* a query that nobody declared is ignored */
+    }
+    struct schema_pair pairs[GATE_PAIRS_MAX + ROUTE_PARAMS_MAX];
+    uint32_t count = 0;
+    void *params = arena_take(request->arena, schema->struct_bytes);
+    struct schema_faults *faults = ARENA_NEW(request->arena, struct schema_faults);
+    if (params == NULL || faults == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    enum err err = path_pairs(request, pairs, &count);
+    if (err == ERR_OK) {
+        err = query_pairs(request, pairs, &count);
+    }
+    if (err == ERR_OK) {
+        err = schema_decode_pairs(schema, pairs, count, request->arena, params, faults);
+    }
+    request->command.params = params;
+    if (err != ERR_VALIDATION) {
+        return err;
+    }
+    if (is_path_fault(request, faults)) {
+        return ERR_NOT_FOUND;
+    }
+    request->outcome.faults = faults;
+    request->has_query_faults = true;
+    return ERR_OK;
+}
+
+/* ---- who ---- */
+
+/* "Bearer TOKEN", scheme in any case, exactly one blank-free token. */
+static enum err bearer_token(const struct http_head *head, struct str *token) {
+    struct str value = http_header(head, STR("Authorization"));
+    if (str_is_none(value)) {
+        return ERR_AUTH_REQUIRED;
+    }
+    struct str scheme = str_split(&value, ' ');
+    value = str_is_none(value) ? STR("") : str_trim(value);
+    if (!str_equal_nocase(scheme, STR("Bearer")) || value.len == 0 ||
+        value.len > GATE_TOKEN_LEN_MAX || str_has_byte(value, ' ')) {
+        return ERR_AUTH_FORMAT;
+    }
+    *token = value;
+    return ERR_OK;
+}
+
+static enum err gate_caller(struct request *request, const struct authenticator *authenticator) {
+    struct command *command = &request->command;
+    const struct endpoint *endpoint = request->endpoint;
+    struct str token;
+    if (endpoint->auth == AUTH_NONE) {
+        return ERR_OK;
+    }
+    enum err err = bearer_token(&request->exchange->head, &token);
+    if (err == ERR_OK) {
+        err = authenticator->resolve(request_view(request), command->settings, command->now_us,
+                                     token, request->arena, &command->caller);
+    }
+    if (err != ERR_OK) {
+        return err;
+    }
+    if (endpoint->auth == AUTH_FULL && command->caller.is_limited) {
+        request->refusal = ERR_LIMITED_SESSION;
+    } else if (!caller_has_role(&command->caller, endpoint->roles)) {
+        request->refusal = ERR_FORBIDDEN;
+    }
+    return ERR_OK;
+}
+
+/* ---- how often ---- */
+
+static uint32_t rate_per_minute(const struct settings *settings, enum rate_class rate) {
+    static const enum setting ids[] = {
+        [RATE_REGISTER] = SETTING_RATE_REGISTER_ID, [RATE_LOGIN] = SETTING_RATE_LOGIN_ID,
+        [RATE_TOKEN] = SETTING_RATE_TOKEN_ID,       [RATE_READ] = SETTING_RATE_READ_ID,
+        [RATE_WRITE] = SETTING_RATE_WRITE_ID,
+    };
+    CHECK(rate > RATE_NONE);
+    CHECK(rate <= RATE_WRITE);
+    return (uint32_t)settings_int(settings, ids[rate]);
+}
+
+/* Who is logged in counts as such, everybody else as an address. */
+static enum err gate_rate(struct request *request) {
+    const struct command *command = &request->command;
+    enum rate_class rate = request->endpoint->rate;
+    if (rate == RATE_NONE || !settings_bool(command->settings, SETTING_RATE_ENABLED_ID)) {
+        return ERR_OK;
+    }
+    struct net_address address = limiter_address(command->peer);
+    struct str subject = command->caller.kind == CALLER_USER
+                             ? id_bytes(&command->caller.user_id)
+                             : str_from((const char *)address.bytes, sizeof(address.bytes));
+    struct limiter_verdict verdict =
+        limiter_take(rate, subject, rate_per_minute(command->settings, rate),
+                     clock_monotonic_us());
+    request->rate_limit = verdict.limit;
+    request->rate_remaining = verdict.remaining;
+    request->rate_reset_s = verdict.reset_s;
+    if (!verdict.is_allowed) {
+        metrics_count(METRIC_RATE_LIMITED, 1);
+        return ERR_RATE_LIMITED;
+    }
+    return ERR_OK;
+}
+
+/* ---- the body ---- */
+
+static bool has_body(const struct http_head *head) {
+    return head->is_chunked || head->content_length > 0;
+}
+
+static enum err gate_media_type(const struct request *request) {
+    const struct http_head *head = &request->exchange->head;
+    if (request->endpoint->body == NULL || !has_body(head)) {
+        return ERR_OK;
+    }
+    struct str type = http_header(head, STR("Content-Type"));
+    if (str_is_none(type)) {
+        return ERR_MEDIA_TYPE;
+    }
+    struct str essence = str_trim(str_split(&type, ';'));
+    return str_equal_nocase(essence, STR("application/json")) ? ERR_OK : ERR_MEDIA_TYPE;
+}
+
+static uint64_t body_bytes_max(const struct endpoint *endpoint) {
+    return endpoint->body_bytes_max != 0 ? endpoint->body_bytes_max : HTTP_BODY_BYTES_DEFAULT;
+}
+
+enum err gate_pass(struct request *request, const struct authenticator *authenticator,
+                   uint64_t *body_max) {
+    *body_max = body_bytes_max(request->endpoint);
+    enum err err = gate_params(request);
+    if (err != ERR_OK) {
+        return err;
+    }
+    err = gate_caller(request, authenticator);
+    if (err != ERR_OK) {
+        enum err limited = gate_rate(request); /* guessing tokens is limited by address */
+        return limited != ERR_OK ? limited : err;
+    }
+    err = gate_rate(request);
+    if (err != ERR_OK || request->refusal != ERR_OK) {
+        return err;
+    }
+    if (request->has_query_faults) {
+        return ERR_VALIDATION;
+    }
+    return gate_media_type(request);
+}
+
+enum err gate_body(struct request *request) {
+    const struct endpoint *endpoint = request->endpoint;
+    struct str body = request->exchange->body;
+    if (endpoint->body == NULL) {
+        return ERR_OK;
+    }
+    if (str_is_none(body) || body.len == 0) {
+        if (!endpoint->is_body_optional) {
+            return ERR_JSON_INVALID;
+        }
+        body = STR("{}");
+    }
+    void *value = arena_take(request->arena, endpoint->body->struct_bytes);
+    struct schema_faults *faults = ARENA_NEW(request->arena, struct schema_faults);
+    if (value == NULL || faults == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    request->command.body = value;
+    enum err err = schema_decode(endpoint->body, body, request->arena, value, faults);
+    if (err == ERR_VALIDATION) {
+        request->outcome.faults = faults;
+    }
+    return err;
+}

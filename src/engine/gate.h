@@ -1,0 +1,19 @@
+/*
+ * The gate: what a request must pass before its body is read. Route, path parameters, token, role,
+ * rate limit, media type.
+ */
+#ifndef ENGINE_GATE_H
+#define ENGINE_GATE_H
+
+#include "engine/engine.h"
+
+/* Fills route, endpoint, params, caller and rate of the request and sets *body_bytes_max. An error
+ * here is answered without reading the body. A refused permission is not an error here but
+ * request->refusal: it goes through a batch, because it leaves an audit record. */
+enum err gate_pass(struct request *request, const struct authenticator *authenticator,
+                   uint64_t *body_bytes_max);
+
+/* Decodes the body into request->command.body by the endpoint's schema. */
+enum err gate_body(struct request *request);
+
+#endif
