@@ -19,6 +19,9 @@ struct describe_errors {
 void describe_errors(const struct endpoint *endpoint, struct describe_errors *out);
 
 uint16_t describe_status(const struct endpoint *endpoint); /* of success */
+/* Requests per minute that the settings allow; 0 = no limit. */
+int64_t describe_rate(const struct endpoint *endpoint, const struct settings *settings);
+uint32_t describe_body_bytes_max(const struct endpoint *endpoint);
 /* Does the path have {name}? */
 bool describe_is_path_param(const struct endpoint *endpoint, const char *name);
 bool describe_has_path_params(const struct endpoint *endpoint);

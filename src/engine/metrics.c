@@ -131,9 +131,6 @@ void metrics_request(uint32_t endpoint_index, uint16_t status, int64_t duration_
     metrics.totals.client_errors += status >= 400 && status < 500;
     metrics.totals.server_errors += status >= 500;
     metrics.totals.duration_us += duration;
-    if (status == 429) {
-        metrics_count(METRIC_RATE_LIMITED, 1);
-    }
 }
 
 void metrics_count(enum metric metric, uint64_t n) {

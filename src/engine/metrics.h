@@ -77,7 +77,7 @@ enum { METRICS_NO_ENDPOINT = 0xffffffffu };
  * zero. */
 enum err metrics_open(const struct router *router);
 
-/* A finished request. A status of 429 also counts as METRIC_RATE_LIMITED. */
+/* A finished request. */
 void metrics_request(uint32_t endpoint_index, uint16_t status, int64_t duration_us);
 /* Counters of the table. */
 void metrics_count(enum metric metric, uint64_t n);

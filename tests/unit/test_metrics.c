@@ -90,7 +90,7 @@ TEST(metrics_table)
     REQUIRE(open_metrics());
     metrics_count(METRIC_FAILED_LOGINS, 2);
     metrics_count(METRIC_FAILED_LOGINS, 1);
-    metrics_request(0, 429, 10);
+    metrics_count(METRIC_RATE_LIMITED, 1);
     metrics_set(METRIC_STORE_USED, 12345);
     metrics_set(METRIC_STORE_USED, 54321);
     metrics_set(METRIC_STORE_SYNC_TIME, 1000001);
