@@ -15,6 +15,8 @@ int store_io_fdatasync(int fd);
 ssize_t store_io_pwrite(int fd, const void *data, size_t bytes, off_t offset);
 ssize_t store_io_pwritev(int fd, const struct iovec *parts, int count, off_t offset);
 
+/* Neighbouring pages go out by pwritev, not by lseek and writev: every write passes a hook. */
+#define MDB_USE_PWRITEV 1
 #define MDB_FDATASYNC store_io_fdatasync
 #define pwrite store_io_pwrite
 #define pwritev store_io_pwritev

@@ -16,6 +16,7 @@
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
 
+#include "crypto/hash.h"
 #include "json/schema.h"
 
 /* ---- table rows ---- */
@@ -26,16 +27,19 @@ struct table_index {
     uint32_t offset_count;
     bool is_unique; /* else the primary key follows the indexed values */
 };
-/* A record whose first indexed member is absent or null is not in the index. */
+/* A record whose first indexed member is absent or null is not in the index; a later member that is
+ * absent counts as zero or empty. Indexed texts and bytes need a .max of at most 1,024. An index
+ * whose row changes is rebuilt at the next open. */
 
 struct table {
     const char *name;
     uint16_t id; /* in checksums and write sets: never reused */
     uint16_t version; /* of the schema; stored with each record */
     const struct schema *schema;
-    uint32_t key_offset; /* struct offset of the primary key: an ID, INT or TEXT/BYTES member */
+    uint32_t key_offset; /* struct offset of the primary key: an ID, INT or TEXT/BYTES member.
+                          * INT keys that only grow (logs) fill their pages completely. */
     /* Struct offset of the FIELD_ID member that says whose record this is; 0 = belongs to nobody
-     * (offset 0 is struct schema_set, so 0 is never a member). */
+     * (offset 0 is struct schema_set, so 0 is never a member): every view sees the table. */
     uint32_t scope_offset;
     const struct table_index *indexes;
     uint32_t index_count;
@@ -45,21 +49,51 @@ struct table {
 /* ---- opening ---- */
 
 struct store;
+struct store_tx;
 
 struct store_seal_key {
     uint8_t bytes[32];
+};
+
+typedef void (*store_report)(void *ctx, const char *line); /* progress and findings, no newline */
+
+/*
+ * A step of the schema: brings a store from version `from` to `from` + 1. The list is in order and
+ * starts at 1; the program's schema version is its length + 1, and a new store has that from the
+ * start. All pending steps run at open, in one transaction: all or nothing.
+ *
+ * Fields and tables that are only added need no step, nor do indexes (they are rebuilt when their
+ * row changes). A step reads old records by a table row of its own (same name and id, the old
+ * schema and version) and puts them by the program's row.
+ */
+struct store_migration {
+    uint32_t from;
+    enum err (*run)(struct store_tx *tx, store_report report, void *ctx);
+    const char *doc; /* one line, reported before it runs */
 };
 
 struct store_options {
     const char *folder;                /* DIR/data.mdb; made when missing (first-boot ritual) */
     const struct table *const *tables; /* all tables of the program */
     uint32_t table_count;
+    const struct store_migration *migrations;
+    uint32_t migration_count;
+    /* All zero: none given. Then nothing can be written and secrets are absent from records; for
+     * fsck and backup. A key that is not the store's is refused. */
     struct store_seal_key seal_key;
     uint64_t map_bytes_start; /* 0 = default; grows by itself */
-    bool is_read_only;        /* fsck, backup of a live server */
+    uint64_t map_bytes_max;   /* 0 = default */
+    /* Map and disk that a batch must find free, at least what its commands may write; 0 = default.
+     * Below it store_has_room is false, below a quarter of it store_batch_start refuses. */
+    uint64_t headroom_bytes;
+    bool is_read_only;   /* fsck, backup of a live server */
+    store_report report; /* progress of migrations; may be NULL */
+    void *report_ctx;
 };
 
-/* On failure *problem is a sentence for the log (constant or static memory). */
+/* A folder has one writer at a time: ERR_EXISTS when another process has it open for writing. On
+ * failure *problem is a sentence for the log (constant or static memory). The tables' rows are
+ * checked: a bad one is our own bug and ends the process. */
 enum err store_open(struct store **store, const struct store_options *options,
                     const char **problem);
 void store_close(struct store *store);
@@ -75,12 +109,12 @@ struct store_scope {
 
 struct store_view; /* a read snapshot, or the inside of a batch; never kept across a tick */
 
-/* The snapshot of this tick: made at the first call of a tick, dropped by store_tick_end. */
+/* The snapshot of this tick: made at the first call of a tick, dropped by store_tick_end; also by
+ * store_batch_start and when a batch becomes durable, so that whoever was answered sees it. */
 struct store_view *store_snapshot(struct store *store);
 void store_tick_end(struct store *store);
 
-/* By primary key: the key member of *record is the input (ID, INT or TEXT); on success *record is
- * the decoded record; texts live in the arena. ERR_NOT_FOUND (also for another owner's record),
+/* By primary key. On success *record is the decoded record; texts live in the arena. ERR_NOT_FOUND (also for another owner's record),
  * ERR_CORRUPT (logged once), ERR_NO_MEMORY. */
 enum err store_get(const struct store_view *view, struct store_scope scope,
                    const struct table *table, struct str key, struct arena *arena, void *record);
@@ -92,15 +126,19 @@ struct str store_key_int(int64_t value, uint8_t memory[8]);
 enum err store_find(const struct store_view *view, struct store_scope scope,
                     const struct table *table, uint32_t index, struct str key, struct arena *arena,
                     void *record);
-/* Composes an index key prefix from parts in index order: IDs (16 bytes), INT/TIME/ENUM/BOOL (8
- * bytes, sign flipped), TEXT/BYTES (NUL-free, terminated by one NUL unless last). */
+/* Composes an index key or a prefix of one, from parts in index order: IDs (16 bytes),
+ * INT/TIME/ENUM/BOOL (8 bytes, sign flipped), TEXT/BYTES (any bytes; key.c escapes 00 and 01).
+ * `is_last`: true for the last part of a unique index, and where a prefix is to match longer texts
+ * too; false everywhere else. */
 void store_key_put_id(struct buf *key, struct id id);
 void store_key_put_int(struct buf *key, int64_t value);
 void store_key_put_text(struct buf *key, struct str text, bool is_last);
 
 /* Range scan over the primary key (index = STORE_PRIMARY) or an index, restricted to a key prefix
- * (may be empty), ascending or descending, starting behind `after` (a key of an earlier row;
- * STR_NONE = from the start). Bounded by the caller. */
+ * (may be empty), ascending or descending, starting behind `after` (row_key of an earlier row;
+ * STR_NONE = from the start). Bounded by the caller. The struct must not move while it is open;
+ * `prefix` must live until it is closed. In a batch the rows may be changed while scanning. Where
+ * the owner is the first part of the index no other owner's rows are touched. */
 enum { STORE_PRIMARY = 0xffffffffu };
 struct store_scan {
     const struct store_view *view;
@@ -109,12 +147,13 @@ struct store_scan {
     uint32_t index;
     struct str prefix;
     bool is_descending;
-    void *cursor; /* MDB_cursor */
+    void *cursor; /* MDB_cursor, or NULL: then every step seeks */
     bool is_started;
     char after[STORE_KEY_BYTES_MAX + 1];
     uint32_t after_len;
-    struct str row_key; /* key of the row last returned, for the next page */
+    struct str row_key; /* key of the row last returned, for the next page; until the next step */
 };
+/* ERR_CURSOR_INVALID when `after` cannot be a key. */
 enum err store_scan_open(struct store_scan *scan, const struct store_view *view,
                          struct store_scope scope, const struct table *table, uint32_t index,
                          struct str prefix, struct str after, bool is_descending);
@@ -130,13 +169,21 @@ struct store_tx; /* also a view */
 const struct store_view *store_tx_view(const struct store_tx *tx);
 
 /* Insert or replace; keeps the indexes. Cannot fail: a disk or map error here ends the process
- * (nothing was acknowledged). A unique index hit by another record is our bug: check() looked. */
+ * (nothing was acknowledged). A unique index hit by another record is our bug: check() looked. So
+ * is a record above STORE_RECORD_BYTES_MAX (store_record_fits). Replacing another owner's record
+ * is possible: the scope is for reading. */
 void store_put(struct store_tx *tx, const struct table *table, const void *record);
 /* Removes by primary key, with its index rows. Removing what is not there does nothing. */
 void store_del(struct store_tx *tx, const struct table *table, struct str key);
 
-/* What the current command changed so far: "users.full_name,users.updated_at", for the audit. Reset
- * by store_tx_command. At most 1,024 bytes, then "...". */
+/* For check(): is the record small enough to be put? */
+bool store_record_fits(const struct store_view *view, const struct table *table,
+                       const void *record);
+
+/* Begins a command: `entropy` feeds the seals of its secrets. Must precede its first write.
+ * store_tx_changes: what it changed so far, "users.full_name,users.updated_at", for the audit; a
+ * new record counts with all its members, a removed one as "users". At most 1,024 bytes, then
+ * "...". */
 void store_tx_command(struct store_tx *tx, const uint8_t entropy[32]);
 struct str store_tx_changes(const struct store_tx *tx);
 uint32_t store_tx_write_count(const struct store_tx *tx); /* puts and deletes since tx_command */
@@ -147,14 +194,18 @@ uint32_t store_tx_write_count(const struct store_tx *tx); /* puts and deletes si
  * same batch in test builds (the first run is thrown away and compared): it must be deterministic
  * and reset what it produced. Returns how many commands it has applied. */
 typedef uint32_t (*store_batch_run)(struct store_tx *tx, void *ctx);
-/* Called from store_batch_step when the batch is durable. */
+/* Called from store_batch_step when the batch is durable; may start the next one. */
 typedef void (*store_batch_done)(void *ctx);
 
-/* CHECKs that no batch is running. Runs up to the first wait before it returns. ERR_STORE_FULL (and
- * nothing done) when the disk or the map's limit leaves no headroom for a batch of writes. */
+/* CHECKs that no batch is running and no scan of the snapshot is open (the map may move). Runs up
+ * to the first wait before it returns. ERR_STORE_FULL (and nothing done) when the disk or the map's
+ * limit leaves no headroom for a batch of writes. */
 enum err store_batch_start(struct store *store, store_batch_run run, store_batch_done done,
                            void *ctx);
 bool store_batch_is_busy(const struct store *store);
+/* False = refuse all new writes but deletions (507): what is left is for them. Costs a look at the
+ * disk: ask once per batch. */
+bool store_has_room(struct store *store);
 /* Descriptor that becomes readable when the batch can go on; then call store_batch_step. Also call
  * it once per tick while store_batch_wants_cpu(store) (it yields every 200 us). */
 int store_wait_fd(const struct store *store);
@@ -173,17 +224,19 @@ struct store_stats {
     uint64_t used_bytes;
     int64_t last_commit_us; /* begin to durable */
     int64_t last_sync_us;   /* of it, waiting for the disk */
+    struct hash chain;      /* of all write sets: SHA-256(chain before, sequence, writes) */
 };
 void store_stats_read(const struct store *store, struct store_stats *stats);
 
 /* ---- maintenance (separate processes of the same binary) ---- */
 
-typedef void (*store_report)(void *ctx, const char *line); /* progress and findings, no newline */
-
-/* Checks every record's checksum and schema, recomputes every index both ways and the write-set
- * chain. Returns ERR_OK or ERR_CORRUPT; `report` gets one line per finding. */
+/* Checks every record's checksum, key and schema, recomputes every index both ways, the number of
+ * rows and the content sum that every batch carries forward (a record that is valid but old, or
+ * missing, breaks it). Returns ERR_OK or ERR_CORRUPT; `report` gets one line per finding. Of a
+ * read-only store: one snapshot of it. */
 enum err store_fsck(struct store *store, store_report report, void *ctx);
-/* A consistent copy of a live environment into one new file (refuses to overwrite), synced. */
+/* A consistent, compact copy of a live environment into one new file (ERR_EXISTS rather than
+ * overwrite one), synced. A crash leaves FILE.partial at most. */
 enum err store_backup(struct store *store, const char *file, store_report report, void *ctx);
 /* Makes `folder` from a backup file: refuses an existing store; verifies before the rename. */
 enum err store_restore(const char *file, const struct store_options *options, store_report report,

@@ -1,0 +1,450 @@
+/*
+ * Open, close, room. What store_open guarantees:
+ *   - one writer per folder, by a lock on the folder;
+ *   - a new store appears whole or not at all: it is built in data.new/, synced, and renamed;
+ *   - the first thing a writer does is a commit. Were the last process's meta page only in the page
+ *     cache (its sync failed and it ended), it is on disk now, before anybody is told of it;
+ *   - tables and indexes are those of the program (migrate.c).
+ */
+#include "store/internal.h"
+
+#include "os/log.h"
+#include "os/mem.h"
+#include "os/panic.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define MAP_BYTES_START_DEFAULT (UINT64_C(1) << 30)
+/* Address space is 2^47 bytes; one store may have a sixteenth of it. */
+#define MAP_BYTES_MAX_DEFAULT (UINT64_C(1) << 43)
+/* The largest batch: 256 commands with a record of 1 MiB each, and the pages that move with it. */
+#define HEADROOM_BYTES_DEFAULT (UINT64_C(320) << 20)
+#define MAP_GRAIN_BYTES (UINT64_C(1) << 20)
+
+_Noreturn void store_panic(const char *what, int code) {
+    char text[512];
+    (void)snprintf(text, sizeof text, "%s: %s", what, mdb_strerror(code));
+    panic_exit("store", text);
+}
+
+/* ---- rows ---- */
+
+const struct store_table *store_table_of(const struct store *store, const struct table *table) {
+    CHECK(table->id <= STORE_TABLE_ID_MAX);
+    uint16_t slot = store->table_by_id[table->id];
+    CHECK(slot != 0);
+    return &store->tables[slot - 1];
+}
+
+static void text_bound_check(const struct table *row, const struct field *field) {
+    if (field->max <= 0 || field->max > STORE_INDEXED_TEXT_MAX) {
+        log_error("store", "table %s: indexed text %s needs a .max of at most %d", row->name,
+                  field->name, STORE_INDEXED_TEXT_MAX);
+        CHECK(field->max > 0 && field->max <= STORE_INDEXED_TEXT_MAX);
+    }
+}
+
+static void index_init(struct store_table *table, uint32_t number) {
+    const struct table *row = table->row;
+    struct store_index *index = &table->indexes[number];
+    index->row = &row->indexes[number];
+    CHECK(index->row->name != NULL);
+    CHECK(index->row->offset_count >= 1 && index->row->offset_count <= STORE_INDEX_PARTS_MAX);
+    for (uint32_t part = 0; part < index->row->offset_count; part += 1) {
+        uint32_t at = codec_field_index(row->schema, index->row->offsets[part]);
+        const struct field *field = &row->schema->fields[at];
+        CHECK(field->type != FIELD_OBJECT && field->type != FIELD_LIST);
+        CHECK(field->type != FIELD_JSON);
+        CHECK((field->flags & FIELD_SECRET) == 0);
+        CHECK(field->tag != 0);
+        if (field->type == FIELD_TEXT || field->type == FIELD_BYTES) {
+            text_bound_check(row, field);
+        }
+        index->fields[part] = at;
+    }
+    enum field_type key_type = row->schema->fields[table->key_field].type;
+    uint32_t primary_max = key_type == FIELD_ID    ? (uint32_t)ID_BYTES
+                           : key_type == FIELD_INT ? 8
+                                                   : (uint32_t)STORE_PRIMARY_BYTES_MAX;
+    index->values_bytes_max = STORE_KEY_BYTES_MAX - (index->row->is_unique ? 0 : primary_max);
+}
+
+static void table_init(struct store *store, const struct table *row) {
+    const char *problem = NULL;
+    if (!codec_schema_is_storable(row->schema, &problem)) {
+        log_error("store", "table %s: %s", row->name, problem);
+        CHECK(false);
+    }
+    CHECK(row->id > 0 && row->id <= STORE_TABLE_ID_MAX);
+    CHECK(store->table_by_id[row->id] == 0);
+    CHECK(row->name != NULL && row->name[0] != '_' && strlen(row->name) < 64);
+    CHECK(row->index_count <= STORE_INDEXES_PER_TABLE_MAX);
+    struct store_table *table = &store->tables[store->table_count];
+    table->row = row;
+    table->key_field = codec_field_index(row->schema, row->key_offset);
+    const struct field *key = &row->schema->fields[table->key_field];
+    CHECK(key->tag != 0 && (key->flags & FIELD_SECRET) == 0);
+    CHECK(key->type == FIELD_ID || key->type == FIELD_INT || key->type == FIELD_TEXT ||
+          key->type == FIELD_BYTES);
+    if (row->scope_offset != 0) {
+        uint32_t scope = codec_field_index(row->schema, row->scope_offset);
+        CHECK(row->schema->fields[scope].type == FIELD_ID);
+        CHECK(row->schema->fields[scope].tag != 0);
+    }
+    for (uint32_t number = 0; number < row->index_count; number += 1) {
+        index_init(table, number);
+    }
+    store->table_count += 1;
+    store->table_by_id[row->id] = (uint16_t)store->table_count;
+}
+
+/* ---- the environment ---- */
+
+static void problem_say(const char **problem, const char *what, const char *why) {
+    static char text[STORE_PATH_BYTES + 256];
+    (void)snprintf(text, sizeof text, "%s: %s", what, why);
+    *problem = text;
+}
+
+/* "FOLDER/NAME"; the folder's length was checked in store_open. */
+static const char *path_in(const struct store *store, const char *name,
+                           char path[STORE_PATH_BYTES]) {
+    int len = snprintf(path, STORE_PATH_BYTES, "%s/%s", store->folder, name);
+    CHECK(len > 0 && len < STORE_PATH_BYTES);
+    return path;
+}
+
+static MDB_dbi dbis_max(const struct store *store) {
+    uint32_t count = 1;
+    for (uint32_t index = 0; index < store->table_count; index += 1) {
+        count += 1 + STORE_INDEXES_PER_TABLE_MAX;
+    }
+    return count + STORE_INDEXES_PER_TABLE_MAX; /* and indexes that are to go */
+}
+
+static int env_open(struct store *store, const char *folder) {
+    int flags = MDB_NOTLS | (store->options.is_read_only ? MDB_RDONLY : 0);
+    int code = mdb_env_create(&store->env);
+    if (code != 0) {
+        return code;
+    }
+    code = mdb_env_set_maxdbs(store->env, dbis_max(store));
+    if (code == 0 && !store->options.is_read_only) {
+        code = mdb_env_set_mapsize(store->env, store->options.map_bytes_start);
+    }
+    if (code == 0) {
+        code = mdb_env_open(store->env, folder, (unsigned)flags, 0600);
+    }
+    if (code == 0) {
+        code = mdb_env_get_fd(store->env, &store->data_fd);
+    }
+    if (code == 0) {
+        int dead = 0; /* slots of killed readers would keep old pages from being used again */
+        code = mdb_reader_check(store->env, &dead);
+    }
+    return code;
+}
+
+static void env_close(struct store *store) {
+    if (store->env != NULL) {
+        mdb_env_close(store->env);
+        store->env = NULL;
+    }
+}
+
+/* The first transaction: opens or makes all tables and brings them to the program's state. */
+static enum err env_prepare(struct store *store, const char **problem) {
+    bool is_read_only = store->options.is_read_only;
+    MDB_txn *txn = NULL;
+    int code = mdb_txn_begin(store->env, NULL, is_read_only ? MDB_RDONLY : 0, &txn);
+    if (code != 0) {
+        problem_say(problem, "data.mdb", mdb_strerror(code));
+        return ERR_IO;
+    }
+    enum err err = store_migrate(store, txn, problem);
+    if (err != ERR_OK) {
+        mdb_txn_abort(txn);
+        return err;
+    }
+    store_used_update(store, txn);
+    code = mdb_txn_commit(txn);
+    if (code != 0) {
+        problem_say(problem, "first commit", mdb_strerror(code));
+        return ERR_IO;
+    }
+    return ERR_OK;
+}
+
+static enum err env_open_prepared(struct store *store, const char *folder, const char **problem) {
+    int code = env_open(store, folder);
+    if (code != 0) {
+        problem_say(problem, folder, mdb_strerror(code));
+        env_close(store);
+        return code == MDB_INVALID || code == MDB_CORRUPTED || code == MDB_VERSION_MISMATCH
+                   ? ERR_CORRUPT
+                   : ERR_IO;
+    }
+    enum err err = env_prepare(store, problem);
+    if (err != ERR_OK) {
+        env_close(store);
+    }
+    return err;
+}
+
+/* ---- first boot ---- */
+
+/* What an interrupted first boot left; nothing in it was ever acknowledged. */
+static enum err new_folder_remove(struct store *store) {
+    char path[STORE_PATH_BYTES];
+    enum err err = store_file_remove(path_in(store, "data.new/data.mdb", path));
+    if (err == ERR_OK || !store_file_exists(path)) {
+        err = store_file_remove(path_in(store, "data.new/lock.mdb", path));
+    }
+    return err == ERR_OK ? store_file_remove(path_in(store, "data.new", path)) : err;
+}
+
+static enum err new_store_build(struct store *store, const char **problem) {
+    char path[STORE_PATH_BYTES];
+    enum err err = env_open_prepared(store, path_in(store, "data.new", path), problem);
+    if (err != ERR_OK) {
+        return err;
+    }
+    env_close(store);
+    *problem = store_file_problem();
+    err = store_file_sync(path_in(store, "data.new/data.mdb", path));
+    return err == ERR_OK ? store_file_sync(path_in(store, "data.new", path)) : err;
+}
+
+/* LMDB writes its first two meta pages unsynced: a power cut then would leave a file that it
+ * refuses. So the file gets its name only when it is whole and on disk. */
+static enum err first_boot(struct store *store, const char **problem) {
+    char from[STORE_PATH_BYTES];
+    char to[STORE_PATH_BYTES];
+    *problem = store_file_problem();
+    enum err err = new_folder_remove(store);
+    if (err == ERR_OK) {
+        err = store_folder_make(path_in(store, "data.new", from), NULL);
+    }
+    if (err == ERR_OK) {
+        err = new_store_build(store, problem);
+    }
+    if (err == ERR_OK) {
+        *problem = store_file_problem();
+        err = store_file_rename(path_in(store, "data.new/data.mdb", from),
+                                path_in(store, "data.mdb", to));
+    }
+    if (err == ERR_OK) {
+        err = store_file_sync(store->folder);
+    }
+    return err == ERR_OK ? new_folder_remove(store) : err;
+}
+
+static enum err folder_prepare(struct store *store, const char **problem) {
+    char parent[STORE_PATH_BYTES];
+    bool was_made = false;
+    *problem = store_file_problem();
+    enum err err = store_folder_make(store->folder, &was_made);
+    if (err == ERR_OK && was_made) {
+        err = store_path_parent(store->folder, parent);
+        err = err == ERR_OK ? store_file_sync(parent) : err;
+    }
+    if (err == ERR_OK) {
+        err = store_folder_lock(store->folder, &store->lock_fd);
+        if (err == ERR_EXISTS) {
+            *problem = "another process has this store open for writing";
+        }
+    }
+    return err;
+}
+
+/* ---- open and close ---- */
+
+static void options_default(struct store_options *options) {
+    if (options->map_bytes_max == 0) {
+        options->map_bytes_max = MAP_BYTES_MAX_DEFAULT;
+    }
+    if (options->headroom_bytes == 0) {
+        options->headroom_bytes = HEADROOM_BYTES_DEFAULT;
+    }
+    if (options->map_bytes_start == 0) {
+        options->map_bytes_start = MAP_BYTES_START_DEFAULT;
+    }
+    if (options->map_bytes_start > options->map_bytes_max) {
+        options->map_bytes_start = options->map_bytes_max;
+    }
+}
+
+static void seal_key_take(struct store *store) {
+    struct secret_key key;
+    static const struct secret_key none;
+    memcpy(key.bytes, store->options.seal_key.bytes, sizeof key.bytes);
+    store->has_seal_key = !crypto_equal(key.bytes, none.bytes, sizeof key.bytes);
+    if (store->has_seal_key) {
+        seal_key_open(&store->seal, &key);
+    }
+    crypto_wipe(&key, sizeof key);
+    crypto_wipe(&store->options.seal_key, sizeof store->options.seal_key);
+}
+
+static enum err store_open_files(struct store *store, const char **problem) {
+    char path[STORE_PATH_BYTES];
+    enum err err = ERR_OK;
+    if (!store->options.is_read_only) {
+        if (!store->has_seal_key) {
+            *problem = "writing needs the seal key";
+            return ERR_CRYPTO;
+        }
+        err = folder_prepare(store, problem);
+        if (err == ERR_OK && !store_file_exists(path_in(store, "data.mdb", path))) {
+            err = first_boot(store, problem);
+        }
+    } else if (!store_file_exists(path_in(store, "data.mdb", path))) {
+        *problem = "there is no data.mdb in the folder";
+        err = ERR_NOT_FOUND;
+    }
+    if (err == ERR_OK) {
+        err = env_open_prepared(store, store->folder, problem);
+    }
+    if (err == ERR_OK && !store->options.is_read_only) {
+        *problem = "no memory for the batch's stack, or no thread";
+        err = store_batch_open(store);
+    }
+    return err;
+}
+
+enum err store_open(struct store **out, const struct store_options *options,
+                    const char **problem) {
+    CHECK(options->table_count <= STORE_TABLES_MAX);
+    *out = NULL;
+    *problem = "the path of the store is too long";
+    if (strlen(options->folder) + sizeof "/data.new/data.mdb" > STORE_PATH_BYTES) {
+        return ERR_FULL;
+    }
+    struct store *store = mem_reserve(sizeof *store);
+    if (store == NULL) {
+        *problem = "no memory for the store";
+        return ERR_NO_MEMORY;
+    }
+    store->options = *options;
+    store->lock_fd = -1;
+    options_default(&store->options);
+    (void)snprintf(store->folder, sizeof store->folder, "%s", options->folder);
+    store->options.folder = store->folder;
+    seal_key_take(store);
+    for (uint32_t index = 0; index < options->table_count; index += 1) {
+        table_init(store, options->tables[index]);
+    }
+    enum err err = store_open_files(store, problem);
+    if (err != ERR_OK) {
+        store_close(store);
+        return err;
+    }
+    *problem = NULL;
+    *out = store;
+    return ERR_OK;
+}
+
+void store_close(struct store *store) {
+    if (store == NULL) {
+        return;
+    }
+    store_view_close(&store->snapshot);
+    if (store->snapshot.txn != NULL) {
+        mdb_txn_abort(store->snapshot.txn);
+    }
+    store_batch_close(store);
+    env_close(store);
+    store_fd_close(store->lock_fd);
+    if (store->has_seal_key) {
+        seal_key_close(&store->seal);
+    }
+    crypto_wipe(store->record, sizeof store->record);
+    mem_release(store, sizeof *store);
+}
+
+/* ---- room ---- */
+
+void store_used_update(struct store *store, MDB_txn *txn) {
+    MDB_envinfo info;
+    (void)txn;
+    STORE_MUST(mdb_env_info(store->env, &info));
+    store->map_bytes = info.me_mapsize;
+}
+
+/* Pages that LMDB has freed and may use again, in bytes. */
+static uint64_t freelist_bytes(MDB_txn *txn, uint64_t page_bytes) {
+    MDB_cursor *cursor = NULL;
+    MDB_val key;
+    MDB_val data;
+    uint64_t pages = 0;
+    STORE_MUST(mdb_cursor_open(txn, 0, &cursor));
+    while (mdb_cursor_get(cursor, &key, &data, MDB_NEXT) == 0) {
+        size_t count = 0;
+        memcpy(&count, data.mv_data, sizeof count);
+        pages += count;
+    }
+    mdb_cursor_close(cursor);
+    return pages * page_bytes;
+}
+
+/* What a batch may write before the map's limit or the disk stops it. Counts the free list only
+ * where the rest is not enough: it has to be read for that. */
+static uint64_t room_bytes(struct store *store) {
+    uint64_t disk = UINT64_MAX;
+    MDB_envinfo info;
+    MDB_stat stat;
+    STORE_MUST(mdb_env_info(store->env, &info));
+    STORE_MUST(mdb_env_stat(store->env, &stat));
+    store->map_bytes = info.me_mapsize;
+    store->used_bytes = ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
+    uint64_t limit = store->options.map_bytes_max;
+    uint64_t map = store->used_bytes < limit ? limit - store->used_bytes : 0;
+    if (store_fd_space(store->data_fd, &disk) != ERR_OK) {
+        disk = UINT64_MAX; /* the commit will tell */
+    }
+    uint64_t room = map < disk ? map : disk;
+    if (room < store->options.headroom_bytes) {
+        struct store_view view = {0};
+        if (store_view_open(store, &view) == ERR_OK) {
+            room += freelist_bytes(view.txn, stat.ms_psize);
+            store_view_close(&view);
+            mdb_txn_abort(view.txn);
+        }
+    }
+    return room;
+}
+
+bool store_has_room(struct store *store) {
+    return room_bytes(store) >= store->options.headroom_bytes;
+}
+
+/* The map is address space: it doubles. */
+static void map_grow(struct store *store) {
+    uint64_t wanted = store->used_bytes + store->options.headroom_bytes;
+    uint64_t limit = store->options.map_bytes_max;
+    if (store->map_bytes >= wanted || store->map_bytes >= limit) {
+        return;
+    }
+    uint64_t bytes = store->map_bytes * 2 > wanted ? store->map_bytes * 2 : wanted;
+    bytes = (bytes + MAP_GRAIN_BYTES - 1) / MAP_GRAIN_BYTES * MAP_GRAIN_BYTES;
+    bytes = bytes < limit ? bytes : limit;
+    STORE_MUST(mdb_env_set_mapsize(store->env, (size_t)bytes));
+    store->map_bytes = bytes;
+    log_info("store", "the map has grown to %llu MiB", (unsigned long long)(bytes >> 20));
+}
+
+enum err store_room_make(struct store *store) {
+    enum { READER_CHECK_COMMITS = 4096 };
+    CHECK(!store->snapshot.is_open);
+    CHECK(store->batch.state == BATCH_IDLE);
+    if (store->commits % READER_CHECK_COMMITS == 0) {
+        int dead = 0;
+        (void)mdb_reader_check(store->env, &dead);
+    }
+    if (room_bytes(store) < store->options.headroom_bytes / 4) {
+        return ERR_STORE_FULL;
+    }
+    map_grow(store);
+    return ERR_OK;
+}

@@ -1,0 +1,117 @@
+/*
+ * The store's side of the system: LMDB's writes and syncs (lmdb_hooks.h), the helper thread that
+ * waits for the disk instead of the loop, and the few file operations of the store's rituals.
+ *
+ * On the batch's fiber a sync, or the write of a meta page (its descriptor is O_DSYNC), is given to
+ * the helper and the fiber yields; plain page writes are done at once, but a slice that has used
+ * up its time yields too. Anywhere else every call is synchronous. At most one request is under
+ * way: LMDB's order (data pages, sync, meta page with sync) is kept by the fiber's own waiting.
+ *
+ * In test builds an observer sees, cuts short or fails every one of these operations.
+ */
+#ifndef STORE_IO_H
+#define STORE_IO_H
+
+#include <stdatomic.h>
+
+#include "base/err.h"
+#include "store/fiber.h"
+
+enum { STORE_SLICE_US = 200 }; /* of CPU before the batch gives the loop a turn */
+
+enum store_io_wait {
+    STORE_IO_RUN,  /* not waiting */
+    STORE_IO_CPU,  /* its slice is used up */
+    STORE_IO_DISK, /* a request is with the helper */
+};
+
+enum store_io_kind { STORE_IO_SYNC = 1, STORE_IO_WRITE, STORE_IO_STOP };
+
+struct store_io_request {
+    enum store_io_kind kind;
+    int fd;
+    const void *data;
+    size_t bytes;
+    int64_t offset;
+    int64_t result; /* as the system call's */
+    int error;      /* errno when result is negative */
+};
+
+struct store_io {
+    struct fiber *fiber; /* whose calls are asynchronous */
+    int data_fd;         /* LMDB's descriptor for pages; any other one it writes to is O_DSYNC */
+    enum store_io_wait wait;
+    bool is_helper_running;
+    int ask_fd;  /* loop -> helper */
+    int done_fd; /* helper -> loop */
+    _Atomic bool is_done;
+    unsigned long helper; /* pthread_t */
+    int64_t slice_end_us;
+    int64_t disk_us; /* waited for the helper since store_io_batch_start */
+    struct store_io_request request;
+};
+
+/* Starts the helper. ERR_IO when the system refuses. */
+enum err store_io_open(struct store_io *io, struct fiber *fiber, int data_fd);
+/* The helper is idle. */
+void store_io_close(struct store_io *io);
+void store_io_batch_start(struct store_io *io);
+/* Resumes the fiber for a slice. */
+void store_io_resume(struct store_io *io);
+/* True when the helper has answered (takes the answer's event off done_fd). */
+bool store_io_is_answered(struct store_io *io);
+/* Inside the fiber: gives the loop a turn if the slice is used up, or at once. */
+void store_io_breathe(struct store_io *io, bool at_once);
+
+/* ---- files; every path is shorter than STORE_PATH_BYTES ---- */
+
+enum { STORE_PATH_BYTES = 1024 };
+
+/* The problem of the last failed call, "mkdir /x: No space left on device"; static memory. */
+const char *store_file_problem(void);
+
+bool store_file_exists(const char *path);
+/* ERR_OK also when it was there. *was_made may be NULL. */
+enum err store_folder_make(const char *path, bool *was_made);
+/* Opens the folder and takes the writer's lock on it, held until the descriptor is closed.
+ * ERR_EXISTS when another process has it. */
+enum err store_folder_lock(const char *path, int *fd);
+enum err store_file_sync(const char *path); /* a file or a folder */
+enum err store_file_rename(const char *from, const char *to);
+enum err store_file_remove(const char *path); /* a file or an empty folder; ERR_OK when absent */
+/* A new file for writing; ERR_EXISTS when there is one. */
+enum err store_file_create(const char *path, int *fd);
+enum err store_file_open_read(const char *path, int *fd, uint64_t *bytes);
+/* ERR_END at the end of the file before `bytes`. */
+enum err store_file_read(int fd, void *data, size_t bytes, uint64_t offset);
+enum err store_file_write(int fd, const void *data, size_t bytes, uint64_t offset);
+enum err store_file_copy(int from_fd, uint64_t bytes, int to_fd);
+enum err store_fd_sync(int fd);
+void store_fd_close(int fd);
+/* Bytes that the file system of this descriptor still gives us. */
+enum err store_fd_space(int fd, uint64_t *bytes);
+/* The folder a path lies in: "a/b/" and "a/b" give "a", "b" gives ".", "/b" gives "/". */
+enum err store_path_parent(const char *path, char parent[STORE_PATH_BYTES]);
+
+#ifdef COFFER_TEST_BUILD
+/* Called before each operation on a data file (data, meta page, folder entry). `path` or `fd` says
+ * which; the return value says what happens:
+ *   0   goes on as if nobody looked
+ *   <0  fails with errno = -value, undone
+ *   >0  a write: only so many bytes are written */
+enum store_io_op { STORE_OP_WRITE = 1, STORE_OP_SYNC, STORE_OP_META, STORE_OP_ENTRY };
+struct store_io_event {
+    enum store_io_op op; /* META is a write with its own sync */
+    const char *path;    /* ENTRY */
+    const void *data;
+    size_t bytes;
+    int64_t offset;
+};
+struct store_io_observer {
+    int64_t (*on_event)(void *ctx, const struct store_io_event *event);
+    void *ctx;
+};
+void store_io_observe(struct store_io_observer observer);
+#endif
+
+#endif
