@@ -1,0 +1,298 @@
+/*
+ * Listening sockets and admission.
+ *
+ * When all connections are taken, the longest idle one of a sample is closed for the new one: idle
+ * clients cannot hold the server. When none is idle, the new one gets 503 at once on a plain
+ * listener; on TLS it is closed, because saying 503 there costs a handshake, the dearest thing that
+ * could be asked of a full server. Accepting is never paused: a queue in the kernel would only let
+ * clients wait for their own timeout.
+ *
+ * When the process is out of descriptors, a spare one is given up to accept and close.
+ */
+#include "net/conn.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    BACKLOG = 4096, /* the kernel cuts it to net.core.somaxconn */
+    EVICT_SAMPLE = 256,
+    EVICT_IDLE_US_MIN = 1000 * 1000, /* a connection between two quick requests is not idle */
+};
+
+union socket_address {
+    struct sockaddr any;
+    struct sockaddr_in ipv4;
+    struct sockaddr_in6 ipv6;
+};
+
+static socklen_t address_to_socket(struct net_address from, uint16_t port,
+                                   union socket_address *to) {
+    memset(to, 0, sizeof *to);
+    if (net_address_is_ipv4(from)) {
+        to->ipv4.sin_family = AF_INET;
+        to->ipv4.sin_port = htons(port);
+        memcpy(&to->ipv4.sin_addr, from.bytes + 12, 4);
+        return sizeof to->ipv4;
+    }
+    to->ipv6.sin6_family = AF_INET6;
+    to->ipv6.sin6_port = htons(port);
+    memcpy(&to->ipv6.sin6_addr, from.bytes, 16);
+    return sizeof to->ipv6;
+}
+
+static struct net_address address_from_socket(const union socket_address *from) {
+    struct net_address address = {{0}};
+    if (from->any.sa_family == AF_INET) {
+        uint8_t bytes[4];
+        memcpy(bytes, &from->ipv4.sin_addr, 4);
+        return net_address_from_ipv4(bytes);
+    }
+    memcpy(address.bytes, &from->ipv6.sin6_addr, 16);
+    return address;
+}
+
+/* --- admission ---------------------------------------------------------------------------------
+ */
+
+static bool is_evictable(const struct conn *conn, int64_t now_us) {
+    return (conn->state == CONN_IDLE && now_us - conn->since_us > EVICT_IDLE_US_MIN) ||
+           conn->state == CONN_LINGER;
+}
+
+/* Makes room by closing the longest idle of the next EVICT_SAMPLE connections. */
+static bool evict_one(struct server *server) {
+    int64_t now_us = loop_now_us(server->loop);
+    uint32_t count = server->fresh_count < EVICT_SAMPLE ? server->fresh_count : EVICT_SAMPLE;
+    struct conn *longest = NULL;
+    for (uint32_t index = 0; index < count; index++) {
+        server->evict_hand = (server->evict_hand + 1) % server->fresh_count;
+        struct conn *conn = conn_at(server, server->evict_hand);
+        if (is_evictable(conn, now_us) && (longest == NULL || conn->since_us < longest->since_us)) {
+            longest = conn;
+        }
+    }
+    if (longest == NULL) {
+        return false;
+    }
+    server->stats.evicted += 1;
+    conn_close(longest);
+    return true;
+}
+
+static void turn_away(struct server *server, int fd, bool is_tls) {
+    static const char text[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n"
+                               "Content-Length: 0\r\nConnection: close\r\n\r\n";
+    server->stats.refused += 1;
+    if (!is_tls) {
+        /* What the client sent already is read away, else our close would take the answer with it.
+         */
+        (void)!recv(fd, server->scratch, sizeof server->scratch, MSG_DONTWAIT);
+        (void)!send(fd, text, sizeof text - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    }
+    close(fd);
+}
+
+static void admit(struct listener *listener, int fd, struct net_address address) {
+    struct server *server = listener->server;
+    uint32_t count_max = server->options.connections_per_address_max;
+    bool is_capped = count_max > 0 && !net_address_is_loopback(address) &&
+                     !net_list_has(&server->trusted, address);
+    server->stats.accepted += 1;
+    if (is_capped &&
+        !address_table_get(&server->addresses, net_address_subscriber(address), count_max)) {
+        turn_away(server, fd, listener->is_tls);
+        return;
+    }
+    struct conn *conn = conn_take(server);
+    if (conn == NULL && evict_one(server)) {
+        conn = conn_take(server);
+    }
+    if (conn == NULL) {
+        if (is_capped) {
+            address_table_put(&server->addresses, net_address_subscriber(address));
+        }
+        turn_away(server, fd, listener->is_tls);
+        return;
+    }
+    conn->is_counted = is_capped;
+    conn_start(conn, fd, address, listener->is_tls);
+    if (loop_watch_add(server->loop, &conn->watch, LOOP_READ) != ERR_OK) {
+        server->stats.refused += 1;
+        conn_close(conn);
+    }
+}
+
+/* Out of descriptors: the client at the head of the queue would wake us again and again. */
+static void shed(struct server *server, int listen_fd) {
+    if (server->spare_fd < 0) {
+        return;
+    }
+    close(server->spare_fd);
+    int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd >= 0) {
+        close(fd);
+        server->stats.refused += 1;
+    }
+    server->spare_fd = eventfd(0, EFD_CLOEXEC);
+}
+
+static void on_acceptable(struct loop_watch *watch, uint32_t events) {
+    struct listener *listener = (struct listener *)(void *)watch;
+    (void)events;
+    for (uint32_t count = 0; count < SERVER_ACCEPTS_PER_TICK; count++) {
+        union socket_address from;
+        socklen_t bytes = sizeof from;
+        int fd = accept4(watch->fd, &from.any, &bytes, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd >= 0) {
+            admit(listener, fd, address_from_socket(&from));
+            continue;
+        }
+        switch (errno) {
+        case EMFILE:
+        case ENFILE:
+        case ENOBUFS:
+        case ENOMEM:
+            shed(listener->server, watch->fd);
+            return;
+        case EINTR:
+        case ECONNABORTED:
+        case EPROTO:
+            continue;
+        default:
+            return;
+        }
+    }
+}
+
+/* --- opening -----------------------------------------------------------------------------------
+ */
+
+static const char *problem_of(int error) {
+    switch (error) {
+    case EADDRINUSE:
+        return "cannot listen: another program has that port";
+    case EACCES:
+        return "cannot listen: ports below 1024 need a privilege";
+    case EADDRNOTAVAIL:
+    case EAFNOSUPPORT:
+        return "cannot listen: this machine does not have that address";
+    default:
+        return "cannot listen: the system refused the socket";
+    }
+}
+
+/* The descriptor, or -1 with errno. */
+static int socket_open(struct net_address address, uint16_t port) {
+    union socket_address name;
+    socklen_t bytes = address_to_socket(address, port, &name);
+    int on = 1;
+    int fd = socket(name.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
+        return -1;
+    }
+    /* Accepted sockets inherit TCP_NODELAY. */
+    bool is_set = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+                  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0;
+    if (name.any.sa_family == AF_INET6) {
+        is_set = is_set && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0;
+    }
+    if (!is_set || bind(fd, &name.any, bytes) != 0 || listen(fd, BACKLOG) != 0) {
+        int error = errno;
+        close(fd);
+        errno = error;
+        return -1;
+    }
+    return fd;
+}
+
+static uint16_t socket_port(int fd) {
+    union socket_address name;
+    socklen_t bytes = sizeof name;
+    if (getsockname(fd, &name.any, &bytes) != 0) {
+        return 0;
+    }
+    return ntohs(name.any.sa_family == AF_INET ? name.ipv4.sin_port : name.ipv6.sin6_port);
+}
+
+static enum err listener_add(struct server *server, int fd, bool is_tls) {
+    struct listener *listener = &server->listeners[server->listener_count];
+    CHECK(server->listener_count < COUNT_OF(server->listeners));
+    *listener = (struct listener){.server = server, .is_tls = is_tls, .port = socket_port(fd)};
+    listener->watch.fd = fd;
+    listener->watch.on_ready = on_acceptable;
+    enum err err = loop_watch_add(server->loop, &listener->watch, LOOP_READ);
+    if (err == ERR_OK) {
+        server->listener_count += 1;
+    } else {
+        close(fd);
+    }
+    return err;
+}
+
+static enum err url_open(struct server *server, const struct listen_url *url, uint16_t *port,
+                         const char **problem) {
+    bool may_lack = false; /* of "localhost" one address is enough */
+    *port = url->port;
+    for (uint32_t index = 0; index < url->address_count; index++) {
+        int fd = socket_open(url->addresses[index], *port);
+        if (fd < 0 && may_lack && (errno == EADDRNOTAVAIL || errno == EAFNOSUPPORT)) {
+            continue;
+        }
+        if (fd < 0) {
+            *problem = problem_of(errno);
+            return ERR_IO;
+        }
+        *port = socket_port(fd);
+        may_lack = true;
+        enum err err = listener_add(server, fd, url->is_tls);
+        if (err != ERR_OK) {
+            *problem = "cannot listen: the event loop takes no more";
+            return err;
+        }
+    }
+    return ERR_OK;
+}
+
+/* Passwords over the open network: only when somebody else does the TLS, or says so. */
+static bool may_be_plain(const struct server *server, const struct listen_url *url) {
+    return url->is_tls || server->options.allows_plain_anywhere || server->trusted.count > 0 ||
+           net_address_is_loopback(url->addresses[0]);
+}
+
+enum err listeners_open(struct server *server, const char **problem) {
+    const struct server_options *options = &server->options;
+    CHECK(options->listen_count <= SERVER_LISTEN_MAX);
+    for (uint32_t index = 0; index < options->listen_count; index++) {
+        struct listen_url url;
+        if (!listen_url_parse(options->listen[index], &url)) {
+            *problem = "listen: write https://HOST:PORT or http://HOST:PORT; HOST is localhost, an "
+                       "IPv4 address or an IPv6 address in [ ]";
+            return ERR_FORMAT;
+        }
+        if (!may_be_plain(server, &url)) {
+            *problem = "listen: plain http:// is for loopback or behind trusted proxies only";
+            return ERR_FORBIDDEN;
+        }
+        enum err err = url_open(server, &url, &server->ports[index], problem);
+        if (err != ERR_OK) {
+            return err;
+        }
+    }
+    return ERR_OK;
+}
+
+void listeners_close(struct server *server) {
+    for (uint32_t index = 0; index < server->listener_count; index++) {
+        struct loop_watch *watch = &server->listeners[index].watch;
+        loop_watch_remove(server->loop, watch);
+        close(watch->fd);
+        watch->fd = -1;
+    }
+    server->listener_count = 0;
+}
