@@ -242,7 +242,7 @@ enum err jose_verify(const struct jose_public_key *keys, uint32_t key_count, str
     if (!signature_fits(&keys[key], str_slice(token, 0, header.len + 1 + claims.len), signature)) {
         return ERR_CRYPTO;
     }
-    if (buf_room(out) < claims.len / 4 * 3 + claims.len % 4) {
+    if (buf_room(out) < claims.len * 3 / 4) {
         out->is_full = true;
         return ERR_FULL;
     }
