@@ -8,6 +8,10 @@
 # A flavour's objects mirror the tree: src/os/loop.c -> build/asan/src/os/loop.o.
 
 MAKEFLAGS += --no-builtin-rules
+# As many jobs as processors, unless the command line says otherwise.
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
 .SUFFIXES:
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -99,7 +103,8 @@ define vendor_library
 build/$(1)/vendor/lib$(2).a: build/vendor/$(2).stamp vendor/build.mk vendor/flavours.mk \
   $(if $(filter lmdb,$(2)),src/store/lmdb_hooks.h)
 	@echo 'vendor  $(1) $(2)'
-	@$$(MAKE) --no-print-directory -f vendor/build.mk FLAVOUR=$(1) LIB=$(2)
+	@mkdir -p $$(@D)
+	@flock $$(@:.a=.lock) $$(MAKE) --no-print-directory -f vendor/build.mk FLAVOUR=$(1) LIB=$(2)
 	@touch $$@
 endef
 $(foreach flavour,release asan plain,$(foreach lib,$(LIBRARIES),$(eval \

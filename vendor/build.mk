@@ -55,8 +55,9 @@ objects := $(patsubst $(source_dir)/%.c,$(object_dir)/%.o,$(sources))
 flags   := $(options) $(FLAVOUR_CFLAGS) $(if $(filter asan,$(FLAVOUR)),$(sanitize) -O1)
 
 $(library): $(objects)
-	@rm -f $@
-	@$(AR) Dcrs $@ $^
+	@rm -f $@.new
+	@$(AR) Dcrs $@.new $^
+	@mv $@.new $@
 
 $(object_dir)/%.o: $(source_dir)/%.c $(stamp) vendor/build.mk vendor/flavours.mk
 	@mkdir -p $(@D)
