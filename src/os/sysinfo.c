@@ -90,7 +90,7 @@ static int64_t number_or_unknown(struct str text) {
     return str_parse_i64(text, &number) && number >= 0 ? number : SYSINFO_UNKNOWN;
 }
 
-/* The first word behind "NAME:" in lines like "VmRSS:	    1234 kB". */
+/* The first word behind "NAME:" and blanks or tabs, as in "VmRSS:   1234 kB". */
 static int64_t line_number(struct str text, struct str name) {
     struct str rest = text;
     while (!str_is_none(rest)) {

@@ -590,7 +590,7 @@ static int calls_refused_in_child(void) {
     MUST(2, socket(AF_PACKET, SOCK_RAW, 0) < 0 && errno == EPERM);
     int flags = MAP_PRIVATE | MAP_ANONYMOUS;
     void *memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, flags, -1, 0);
-    MUST(3, memory == MAP_FAILED && errno == EPERM);
+    MUST(3, memory == MAP_FAILED); /* musl tells EPERM as ENOMEM */
     memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE, flags, -1, 0);
     MUST(4, memory != MAP_FAILED);
     MUST(5, mprotect(memory, 4096, PROT_READ | PROT_EXEC) != 0 && errno == EPERM);
