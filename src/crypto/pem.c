@@ -46,6 +46,9 @@ enum err pem_next(struct str *rest, struct pem_label *label, struct buf *out) {
     } else if (event == BR_PEM_BEGIN_OBJ) {
         const char *name = br_pem_decoder_name(&decoder);
         size_t len = strnlen(name, sizeof label->text);
+        while (len > 0 && name[len - 1] == '-') {
+            len -= 1; /* BearSSL leaves the closing dashes on when the line ends in CRLF */
+        }
         br_pem_decoder_setdest(&decoder, object_append, out);
         if (len < sizeof label->text && decoder_run(&decoder, rest) == BR_PEM_END_OBJ) {
             memcpy(label->text, name, len);
