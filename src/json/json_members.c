@@ -179,12 +179,14 @@ static void add_fault(yyjson_mut_doc *doc, yyjson_mut_val *object, struct str pa
                       struct str text) {
     find_place(doc, &object, &path);
     yyjson_mut_val *texts = yyjson_mut_obj_getn(object, path.data, path.len);
+    while (yyjson_mut_is_obj(texts)) { /* faults inside are there already */
+        object = texts;
+        path = STR("_schema");
+        texts = yyjson_mut_obj_getn(object, path.data, path.len);
+    }
     if (texts == NULL) {
         texts = json_array(doc);
         add_keyed(doc, object, path, texts);
-    } else if (!yyjson_mut_is_arr(texts)) {
-        texts = json_array(doc);
-        add_keyed(doc, texts == NULL ? NULL : object, STR("_schema"), texts);
     }
     json_append_str(doc, texts, text);
 }

@@ -1,6 +1,7 @@
 /* Text pairs to structs: query strings, path parameters, form fields. Flat, so one pass. */
 #include <string.h>
 
+#include "base/decode.h"
 #include "json/internal.h"
 
 static bool has_text_form(const struct field *field) {
@@ -8,13 +9,21 @@ static bool has_text_form(const struct field *field) {
            field->type == FIELD_ID || field->type == FIELD_TEXT || field->type == FIELD_ENUM;
 }
 
+/* The name goes back to whoever sent it, inside JSON: no NUL, and UTF-8. */
 static void add_unknown(struct decoder *decoder, struct str name) {
-    struct str path = arena_copy(decoder->arena, str_is_none(name) ? STR("") : name);
-    if (str_is_none(path)) {
+    char *path = arena_take(decoder->arena, name.len);
+    if (path == NULL) {
         decoder->is_full = true;
         return;
     }
-    schema_fault_add(decoder->faults, path, FAULT_UNKNOWN);
+    for (uint32_t i = 0; i < name.len; i++) {
+        path[i] = name.data[i];
+        if (path[i] == '\0') {
+            path[i] = '?';
+        }
+    }
+    utf8_repair(path, name.len);
+    schema_fault_add(decoder->faults, str_from(path, name.len), FAULT_UNKNOWN);
 }
 
 static void decode_pair(struct decoder *decoder, const struct schema *schema,
