@@ -48,7 +48,6 @@ static void batch_commit(struct store *store) {
         return;
     }
     store_state_write(store, txn, &state);
-    store_used_update(store, txn);
     STORE_MUST(mdb_txn_commit(txn));
     store->state = state;
     store->commits += 1;

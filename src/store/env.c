@@ -107,14 +107,6 @@ static void problem_say(const char **problem, const char *what, const char *why)
     *problem = text;
 }
 
-/* "FOLDER/NAME"; the folder's length was checked in store_open. */
-static const char *path_in(const struct store *store, const char *name,
-                           char path[STORE_PATH_BYTES]) {
-    int len = snprintf(path, STORE_PATH_BYTES, "%s/%s", store->folder, name);
-    CHECK(len > 0 && len < STORE_PATH_BYTES);
-    return path;
-}
-
 static MDB_dbi dbis_max(const struct store *store) {
     uint32_t count = 1;
     for (uint32_t index = 0; index < store->table_count; index += 1) {
@@ -167,7 +159,6 @@ static enum err env_prepare(struct store *store, const char **problem) {
         mdb_txn_abort(txn);
         return err;
     }
-    store_used_update(store, txn);
     code = mdb_txn_commit(txn);
     if (code != 0) {
         problem_say(problem, "first commit", mdb_strerror(code));
@@ -194,68 +185,23 @@ static enum err env_open_prepared(struct store *store, const char *folder, const
 
 /* ---- first boot ---- */
 
-/* What an interrupted first boot left; nothing in it was ever acknowledged. */
-static enum err new_folder_remove(struct store *store) {
-    char path[STORE_PATH_BYTES];
-    enum err err = store_file_remove(path_in(store, "data.new/data.mdb", path));
-    if (err == ERR_OK || !store_file_exists(path)) {
-        err = store_file_remove(path_in(store, "data.new/lock.mdb", path));
-    }
-    return err == ERR_OK ? store_file_remove(path_in(store, "data.new", path)) : err;
-}
-
 static enum err new_store_build(struct store *store, const char **problem) {
     char path[STORE_PATH_BYTES];
-    enum err err = env_open_prepared(store, path_in(store, "data.new", path), problem);
+    enum err err =
+        env_open_prepared(store, store_path_in(store->folder, "data.new", path), problem);
     if (err != ERR_OK) {
         return err;
     }
     env_close(store);
     *problem = store_file_problem();
-    err = store_file_sync(path_in(store, "data.new/data.mdb", path));
-    return err == ERR_OK ? store_file_sync(path_in(store, "data.new", path)) : err;
+    err = store_file_sync(store_path_in(store->folder, "data.new/data.mdb", path));
+    return err == ERR_OK ? store_new_publish(store->folder) : err;
 }
 
-/* LMDB writes its first two meta pages unsynced: a power cut then would leave a file that it
- * refuses. So the file gets its name only when it is whole and on disk. */
 static enum err first_boot(struct store *store, const char **problem) {
-    char from[STORE_PATH_BYTES];
-    char to[STORE_PATH_BYTES];
     *problem = store_file_problem();
-    enum err err = new_folder_remove(store);
-    if (err == ERR_OK) {
-        err = store_folder_make(path_in(store, "data.new", from), NULL);
-    }
-    if (err == ERR_OK) {
-        err = new_store_build(store, problem);
-    }
-    if (err == ERR_OK) {
-        *problem = store_file_problem();
-        err = store_file_rename(path_in(store, "data.new/data.mdb", from),
-                                path_in(store, "data.mdb", to));
-    }
-    if (err == ERR_OK) {
-        err = store_file_sync(store->folder);
-    }
-    return err == ERR_OK ? new_folder_remove(store) : err;
-}
-
-static enum err folder_prepare(struct store *store, const char **problem) {
-    char parent[STORE_PATH_BYTES];
-    bool was_made = false;
-    *problem = store_file_problem();
-    enum err err = store_folder_make(store->folder, &was_made);
-    if (err == ERR_OK && was_made) {
-        err = store_path_parent(store->folder, parent);
-        err = err == ERR_OK ? store_file_sync(parent) : err;
-    }
-    if (err == ERR_OK) {
-        err = store_folder_lock(store->folder, &store->lock_fd);
-        if (err == ERR_EXISTS) {
-            *problem = "another process has this store open for writing";
-        }
-    }
-    return err;
+    enum err err = store_new_folder_make(store->folder);
+    return err == ERR_OK ? new_store_build(store, problem) : err;
 }
 
 /* ---- open and close ---- */
@@ -295,11 +241,11 @@ static enum err store_open_files(struct store *store, const char **problem) {
             *problem = "writing needs the seal key";
             return ERR_CRYPTO;
         }
-        err = folder_prepare(store, problem);
-        if (err == ERR_OK && !store_file_exists(path_in(store, "data.mdb", path))) {
+        err = store_folder_claim(store->folder, &store->lock_fd, problem);
+        if (err == ERR_OK && !store_file_exists(store_path_in(store->folder, "data.mdb", path))) {
             err = first_boot(store, problem);
         }
-    } else if (!store_file_exists(path_in(store, "data.mdb", path))) {
+    } else if (!store_file_exists(store_path_in(store->folder, "data.mdb", path))) {
         *problem = "there is no data.mdb in the folder";
         err = ERR_NOT_FOUND;
     }
@@ -340,6 +286,7 @@ enum err store_open(struct store **out, const struct store_options *options,
         store_close(store);
         return err;
     }
+    (void)store_has_room(store); /* for the statistics */
     *problem = NULL;
     *out = store;
     return ERR_OK;
@@ -364,13 +311,6 @@ void store_close(struct store *store) {
 }
 
 /* ---- room ---- */
-
-void store_used_update(struct store *store, MDB_txn *txn) {
-    MDB_envinfo info;
-    (void)txn;
-    STORE_MUST(mdb_env_info(store->env, &info));
-    store->map_bytes = info.me_mapsize;
-}
 
 /* Pages that LMDB has freed and may use again, in bytes. */
 static uint64_t freelist_bytes(MDB_txn *txn, uint64_t page_bytes) {

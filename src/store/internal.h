@@ -1,12 +1,13 @@
 /*
  * What the store's files share; nobody else includes it.
  *
- *   env.c      open and close, the first-boot ritual, the meta table, room and growth
+ *   env.c      open and close, room and growth    boot.c   a new store appears whole
+ *   meta.c     the meta table
  *   batch.c    the batch's states, commit on the fiber
  *   view.c     snapshots, get, find      scan.c    range scans
  *   write.c    put, del, write set       key.c     keys of tables and indexes
  *   codec.c    records as bytes          io.c      system calls, the helper thread
- *   migrate.c  schema versions           fsck.c    proof of everything that is derived
+ *   migrate.c  schema versions           index.c   rebuilds indexes    fsck.c    proof of everything that is derived
  *   backup.c   copy and restore          fiber.c   the batch's stack
  */
 #ifndef STORE_INTERNAL_H
@@ -65,6 +66,7 @@ struct store_tx {
     struct store_view view;
     struct store_state state;
     struct hash_stream writes; /* previous chain value, sequence, then each write */
+    bool is_migrating; /* indexes are not kept: they are all rebuilt afterwards */
     uint64_t batch_writes;
     uint32_t command_writes;
     uint8_t entropy[32];
@@ -132,7 +134,17 @@ _Noreturn void store_panic(const char *what, int code);
 const struct store_table *store_table_of(const struct store *store, const struct table *table);
 /* ERR_STORE_FULL when there is no room; grows the map when that is all. No transaction is open. */
 enum err store_room_make(struct store *store);
-void store_used_update(struct store *store, MDB_txn *txn);
+
+/* ---- boot.c ---- */
+
+/* "FOLDER/NAME" into `path`; the folder's length was checked in store_open. */
+const char *store_path_in(const char *folder, const char *name, char path[STORE_PATH_BYTES]);
+/* Makes the folder when it is missing and takes its writer's lock. */
+enum err store_folder_claim(const char *folder, int *lock_fd, const char **problem);
+/* An empty FOLDER/data.new, whatever an interrupted attempt left there. */
+enum err store_new_folder_make(const char *folder);
+/* The synced FOLDER/data.new/data.mdb becomes FOLDER/data.mdb; data.new goes. */
+enum err store_new_publish(const char *folder);
 
 /* ---- meta.c ---- */
 
@@ -189,6 +201,19 @@ enum err store_batch_open(struct store *store);
 void store_batch_close(struct store *store);
 
 /* ---- migrate.c ---- */
+
+/* ---- index.c ---- */
+
+/* Rebuilds indexes whose rows have changed, or all; removes those that the program no longer has.
+ * For a read-only store: checks that there is nothing to do. */
+enum err store_indexes_prepare(struct store *store, MDB_txn *txn, bool is_all,
+                               const char **problem);
+enum { STORE_NAME_BYTES = 160 }; /* of a table, an index, a row of the meta table */
+/* "TABLE.INDEX" */
+void store_index_name(const struct store_table *table, uint32_t index,
+                      char name[STORE_NAME_BYTES]);
+/* Sets *problem to "what name" in static memory and returns err. */
+enum err store_problem(const char **problem, enum err err, const char *what, const char *name);
 
 /* Brings meta table, records and indexes to what the program has; inside the first transaction of
  * store_open. For a read-only store: checks that they agree. */

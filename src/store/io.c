@@ -313,6 +313,20 @@ enum err store_file_rename(const char *from, const char *to) {
     return ERR_OK;
 }
 
+enum err store_file_rename_new(const char *from, const char *to) {
+    if (IO_VETO(NULL, .op = STORE_OP_ENTRY, .path = to)) {
+        return file_failed("rename to", to);
+    }
+    if (link(from, to) == 0) {
+        return store_file_remove(from);
+    }
+    if (errno == EEXIST || store_file_exists(to)) {
+        errno = EEXIST;
+        return file_failed("rename to", to);
+    }
+    return store_file_rename(from, to); /* a file system without hard links */
+}
+
 enum err store_file_remove(const char *path) {
     if (IO_VETO(NULL, .op = STORE_OP_ENTRY, .path = path)) {
         return file_failed("remove", path);

@@ -78,6 +78,8 @@ enum err store_folder_make(const char *path, bool *was_made);
 enum err store_folder_lock(const char *path, int *fd);
 enum err store_file_sync(const char *path); /* a file or a folder */
 enum err store_file_rename(const char *from, const char *to);
+/* A rename that never replaces: ERR_EXISTS. */
+enum err store_file_rename_new(const char *from, const char *to);
 enum err store_file_remove(const char *path); /* a file or an empty folder; ERR_OK when absent */
 /* A new file for writing; ERR_EXISTS when there is one. */
 enum err store_file_create(const char *path, int *fd);

@@ -9,8 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { NAME_BYTES = 160 };
-
 static void report_say(const struct store *store, const char *line) {
     log_info("store", "%s", line);
     if (store->options.report != NULL) {
@@ -18,9 +16,8 @@ static void report_say(const struct store *store, const char *line) {
     }
 }
 
-static enum err problem_format(const char **problem, enum err err, const char *what,
-                               const char *name) {
-    static char text[NAME_BYTES + 128];
+enum err store_problem(const char **problem, enum err err, const char *what, const char *name) {
+    static char text[STORE_NAME_BYTES + 128];
     (void)snprintf(text, sizeof text, "%s%s", what, name);
     *problem = text;
     return err;
@@ -33,24 +30,20 @@ static enum err dbi_open(struct store *store, MDB_txn *txn, const char *name, MD
     unsigned flags = store->options.is_read_only ? 0 : MDB_CREATE;
     int code = mdb_dbi_open(txn, name, flags, dbi);
     if (code == MDB_NOTFOUND) {
-        return problem_format(problem, ERR_NOT_FOUND,
+        return store_problem(problem, ERR_NOT_FOUND,
                               "start the server once to bring the store up to date: no ", name);
     }
-    return code == 0 ? ERR_OK : problem_format(problem, ERR_CORRUPT, mdb_strerror(code), "");
-}
-
-static void index_name(const struct store_table *table, uint32_t index, char name[NAME_BYTES]) {
-    (void)snprintf(name, NAME_BYTES, "%s.%s", table->row->name, table->indexes[index].row->name);
+    return code == 0 ? ERR_OK : store_problem(problem, ERR_CORRUPT, mdb_strerror(code), "");
 }
 
 static enum err dbis_open(struct store *store, MDB_txn *txn, const char **problem) {
-    char name[NAME_BYTES];
+    char name[STORE_NAME_BYTES];
     enum err err = dbi_open(store, txn, "_meta", &store->meta, problem);
     for (uint32_t index = 0; index < store->table_count && err == ERR_OK; index += 1) {
         struct store_table *table = &store->tables[index];
         err = dbi_open(store, txn, table->row->name, &table->dbi, problem);
         for (uint32_t row = 0; row < table->row->index_count && err == ERR_OK; row += 1) {
-            index_name(table, row, name);
+            store_index_name(table, row, name);
             err = dbi_open(store, txn, name, &table->indexes[row].dbi, problem);
         }
     }
@@ -70,10 +63,10 @@ static enum err format_check(struct store *store, MDB_txn *txn, bool *is_new,
         err = ERR_OK;
     }
     if (err != ERR_OK) {
-        return problem_format(problem, ERR_CORRUPT, "the meta table is damaged", "");
+        return store_problem(problem, ERR_CORRUPT, "the meta table is damaged", "");
     }
     if (format != STORE_FORMAT) {
-        return problem_format(problem, ERR_FORMAT, "the store was made by a newer Coffer", "");
+        return store_problem(problem, ERR_FORMAT, "the store was made by a newer Coffer", "");
     }
     return ERR_OK;
 }
@@ -96,11 +89,11 @@ static enum err seal_check(struct store *store, MDB_txn *txn, bool is_new, const
     char opened_memory[sizeof proof];
     struct buf opened = buf_over(opened_memory, sizeof opened_memory);
     if (store_meta_get(store, txn, "seal", memory, SEALED_BYTES) != ERR_OK) {
-        return problem_format(problem, ERR_CORRUPT, "the meta table is damaged", "");
+        return store_problem(problem, ERR_CORRUPT, "the meta table is damaged", "");
     }
     if (seal_open(&store->seal, STR("_meta.seal"), (struct str){memory, SEALED_BYTES}, &opened) !=
         ERR_OK) {
-        return problem_format(problem, ERR_CRYPTO, "the seal key is not this store's", "");
+        return store_problem(problem, ERR_CRYPTO, "the seal key is not this store's", "");
     }
     return ERR_OK;
 }
@@ -111,7 +104,7 @@ static enum err state_load(struct store *store, MDB_txn *txn, bool is_new, const
         return ERR_OK;
     }
     if (store_state_read(store, txn, &store->state) != ERR_OK) {
-        return problem_format(problem, ERR_CORRUPT, "the meta table is damaged", "");
+        return store_problem(problem, ERR_CORRUPT, "the meta table is damaged", "");
     }
     return ERR_OK;
 }
@@ -126,19 +119,19 @@ static void opened_count(struct store *store, MDB_txn *txn) {
 
 static enum err table_check(struct store *store, MDB_txn *txn, const struct table *row,
                             const char **problem) {
-    char name[NAME_BYTES];
+    char name[STORE_NAME_BYTES];
     uint16_t stored[2] = {0, 0};
     (void)snprintf(name, sizeof name, "table:%s", row->name);
     enum err err = store_meta_get(store, txn, name, stored, sizeof stored);
     if (err == ERR_CORRUPT) {
-        return problem_format(problem, err, "the meta table is damaged at ", name);
+        return store_problem(problem, err, "the meta table is damaged at ", name);
     }
     bool is_known = err == ERR_OK;
     if (is_known && stored[0] != row->id) {
-        return problem_format(problem, ERR_FORMAT, "the store knows another id for ", name);
+        return store_problem(problem, ERR_FORMAT, "the store knows another id for ", name);
     }
     if (is_known && stored[1] > row->version) {
-        return problem_format(problem, ERR_FORMAT, "a newer Coffer wrote ", name);
+        return store_problem(problem, ERR_FORMAT, "a newer Coffer wrote ", name);
     }
     if (!store->options.is_read_only && (!is_known || stored[1] != row->version)) {
         stored[0] = row->id;
@@ -171,7 +164,7 @@ static enum err tables_check(struct store *store, MDB_txn *txn, const char **pro
     while (err == ERR_OK && code == 0 && str_starts(store_str(key), STR("table:"))) {
         struct str name = str_slice(store_str(key), sizeof "table:" - 1, (uint32_t)key.mv_size);
         if (!table_is_known(store, name)) {
-            err = problem_format(problem, ERR_FORMAT, "the program lacks a table of the store", "");
+            err = store_problem(problem, ERR_FORMAT, "the program lacks a table of the store", "");
         }
         code = mdb_cursor_get(cursor, &key, &data, MDB_NEXT);
     }
@@ -186,6 +179,7 @@ static enum err steps_run(struct store *store, MDB_txn *txn, uint32_t version,
     const struct store_options *options = &store->options;
     char line[256];
     store_tx_start(store, txn);
+    store->tx.is_migrating = true;
     for (uint32_t from = version; from <= options->migration_count; from += 1) {
         const struct store_migration *step = &options->migrations[from - 1];
         CHECK(step->from == from);
@@ -194,9 +188,10 @@ static enum err steps_run(struct store *store, MDB_txn *txn, uint32_t version,
         report_say(store, line);
         enum err err = step->run(&store->tx, options->report, options->report_ctx);
         if (err != ERR_OK) {
-            return problem_format(problem, err, "a migration failed: ", step->doc);
+            return store_problem(problem, err, "a migration failed: ", step->doc);
         }
     }
+    store->tx.is_migrating = false;
     bool has_writes = store->tx.batch_writes > 0;
     struct store_state state = store_tx_finish(&store->tx, 0);
     if (has_writes) {
@@ -206,23 +201,24 @@ static enum err steps_run(struct store *store, MDB_txn *txn, uint32_t version,
     return ERR_OK;
 }
 
-static enum err schema_migrate(struct store *store, MDB_txn *txn, bool is_new,
+static enum err schema_migrate(struct store *store, MDB_txn *txn, bool is_new, bool *has_migrated,
                                const char **problem) {
     uint32_t current = store->options.migration_count + 1;
     uint32_t version = current;
     enum err err = is_new ? ERR_OK
                           : store_meta_get(store, txn, "schema", &version, sizeof version);
     if (err != ERR_OK || version == 0) {
-        return problem_format(problem, ERR_CORRUPT, "the meta table is damaged", "");
+        return store_problem(problem, ERR_CORRUPT, "the meta table is damaged", "");
     }
     if (version > current) {
-        return problem_format(problem, ERR_FORMAT, "the store was made by a newer Coffer", "");
+        return store_problem(problem, ERR_FORMAT, "the store was made by a newer Coffer", "");
     }
     if (version < current && store->options.is_read_only) {
-        return problem_format(problem, ERR_FORMAT,
+        return store_problem(problem, ERR_FORMAT,
                               "start the server once to bring the store up to date", "");
     }
-    if (version < current) {
+    *has_migrated = version < current;
+    if (*has_migrated) {
         err = steps_run(store, txn, version, problem);
     }
     if (err == ERR_OK && (is_new || version < current)) {
@@ -233,6 +229,7 @@ static enum err schema_migrate(struct store *store, MDB_txn *txn, bool is_new,
 
 enum err store_migrate(struct store *store, MDB_txn *txn, const char **problem) {
     bool is_new = false;
+    bool has_migrated = false;
     enum err err = dbis_open(store, txn, problem);
     if (err == ERR_OK) {
         err = format_check(store, txn, &is_new, problem);
@@ -247,7 +244,10 @@ enum err store_migrate(struct store *store, MDB_txn *txn, const char **problem) 
         err = tables_check(store, txn, problem);
     }
     if (err == ERR_OK) {
-        err = schema_migrate(store, txn, is_new, problem);
+        err = schema_migrate(store, txn, is_new, &has_migrated, problem);
+    }
+    if (err == ERR_OK) {
+        err = store_indexes_prepare(store, txn, has_migrated, problem);
     }
     if (err == ERR_OK && !store->options.is_read_only) {
         opened_count(store, txn);

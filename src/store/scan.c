@@ -39,6 +39,7 @@ enum err store_scan_open(struct store_scan *scan, const struct store_view *view,
     CHECK(view->is_open);
     CHECK(scope.kind == STORE_SCOPE_SYSTEM || scope.kind == STORE_SCOPE_OWNER);
     CHECK(index == STORE_PRIMARY || index < handle->row->index_count);
+    CHECK(index == STORE_PRIMARY || !view->is_writing || !view->store->tx.is_migrating);
     /* Everything but the long `after`: scans are opened often. */
     scan->view = view;
     scan->scope = scope;

@@ -64,7 +64,8 @@ typedef void (*store_report)(void *ctx, const char *line); /* progress and findi
  *
  * Fields and tables that are only added need no step, nor do indexes (they are rebuilt when their
  * row changes). A step reads old records by a table row of its own (same name and id, the old
- * schema and version) and puts them by the program's row.
+ * schema and version) and puts them by the program's row. Inside it indexes do not exist: they are
+ * rebuilt behind the last step.
  */
 struct store_migration {
     uint32_t from;

@@ -251,7 +251,7 @@ struct item bench_item(struct store_bench *bench, uint64_t number, const char *n
                         .rank = rank,
                         .color = (int32_t)(number % 3),
                         .is_open = number % 2 == 0,
-                        .at = INT64_C(1700000000000000) + rank,
+                        .at = rank ^ INT64_C(1700000000000000),
                         .secret = STR("hunter2"),
                         .note = STR("")};
     static const struct str tags[] = {{"a", 1}, {"", 0}, {"ccc", 3}};
