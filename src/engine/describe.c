@@ -209,7 +209,7 @@ void describe_schemas(const struct router *router, struct describe_schemas *out)
     uint32_t outputs = out->count;
     for (uint32_t index = 0; index < router_endpoint_count(router); index += 1) {
         const struct endpoint *endpoint = router_endpoint(router, index);
-        if (endpoint->output != NULL && endpoint->form != FORM_RAW) {
+        if (endpoint->output != NULL) {
             schema_add(out, endpoint->output, false);
         }
     }

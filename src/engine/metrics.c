@@ -71,6 +71,7 @@ static struct {
     uint32_t endpoint_count;
     struct metrics_totals totals;
     uint64_t values[METRICS_COUNT];
+    bool is_unknown[METRICS_COUNT];
 } metrics;
 
 enum err metrics_open(const struct router *router) {
@@ -131,6 +132,9 @@ void metrics_request(uint32_t endpoint_index, uint16_t status, int64_t duration_
     metrics.totals.client_errors += status >= 400 && status < 500;
     metrics.totals.server_errors += status >= 500;
     metrics.totals.duration_us += duration;
+    if (status == 429) {
+        metrics_count(METRIC_RATE_LIMITED, 1);
+    }
 }
 
 void metrics_count(enum metric metric, uint64_t n) {
@@ -142,6 +146,12 @@ void metrics_count(enum metric metric, uint64_t n) {
 void metrics_set(enum metric metric, uint64_t value) {
     CHECK(metric < METRICS_COUNT);
     metrics.values[metric] = value;
+    metrics.is_unknown[metric] = false;
+}
+
+void metrics_unknown(enum metric metric) {
+    CHECK(metric < METRICS_COUNT);
+    metrics.is_unknown[metric] = true;
 }
 
 void metrics_totals_read(struct metrics_totals *totals) {
@@ -165,6 +175,9 @@ static void seconds_put(struct buf *out, uint64_t time_us) {
 static void table_put(struct buf *out) {
     for (uint32_t index = 0; index < METRICS_COUNT; index += 1) {
         const struct metric_row *row = &metric_rows[index];
+        if (metrics.is_unknown[index]) {
+            continue;
+        }
         family_put(out, row->name, type_names[row->type], row->help);
         buf_put_c(out, row->name);
         buf_put_byte(out, ' ');

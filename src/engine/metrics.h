@@ -19,8 +19,6 @@ struct router;
         "Logins refused: wrong credentials or a locked account.")                                  \
     ROW(RATE_LIMITED, "flowlet_rate_limited_total", COUNTER, PLAIN,                                \
         "Requests refused with status 429.")                                                       \
-    ROW(REPLAYS, "coffer_idempotent_replays_total", COUNTER, PLAIN,                                \
-        "Writes answered from an earlier request with the same Idempotency-Key.")                  \
     ROW(QUEUE_LENGTH, "coffer_queue_length", GAUGE, PLAIN, "Commands waiting for a batch.")        \
     ROW(STORE_SEQUENCE, "coffer_store_sequence", GAUGE, PLAIN,                                     \
         "Sequence number of the last committed batch.")                                            \
@@ -39,6 +37,8 @@ struct router;
         "Client connections accepted.")                                                            \
     ROW(REFUSED, "coffer_connections_refused_total", COUNTER, PLAIN,                               \
         "Client connections refused because of a limit.")                                          \
+    ROW(EVICTED, "coffer_connections_evicted_total", COUNTER, PLAIN,                               \
+        "Idle client connections closed to make room for new ones.")                               \
     ROW(TIMED_OUT, "coffer_connections_timed_out_total", COUNTER, PLAIN,                           \
         "Client connections closed because a deadline passed.")                                    \
     ROW(MALFORMED, "coffer_requests_malformed_total", COUNTER, PLAIN,                              \
@@ -77,12 +77,13 @@ enum { METRICS_NO_ENDPOINT = 0xffffffffu };
  * zero. */
 enum err metrics_open(const struct router *router);
 
-/* A finished request. */
+/* A finished request. A status of 429 also counts as METRIC_RATE_LIMITED. */
 void metrics_request(uint32_t endpoint_index, uint16_t status, int64_t duration_us);
 /* Counters of the table. */
 void metrics_count(enum metric metric, uint64_t n);
-/* A fact that somebody else keeps. */
+/* A fact that somebody else keeps; or that nobody can tell, which is then left out. */
 void metrics_set(enum metric metric, uint64_t value);
+void metrics_unknown(enum metric metric);
 
 /* All endpoints together. */
 struct metrics_totals {

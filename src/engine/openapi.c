@@ -262,6 +262,14 @@ static void put_envelope(yyjson_mut_val *media, const struct endpoint *endpoint)
     put_ref(put_object(narrowed, "properties"), "data", "schemas", endpoint->output->name);
 }
 
+static void put_bare(yyjson_mut_val *media, const struct endpoint *endpoint) {
+    if (endpoint->output != NULL) {
+        put_ref(media, "schema", "schemas", endpoint->output->name);
+    } else {
+        put(put_object(media, "schema"), "type", "object");
+    }
+}
+
 static void put_content(yyjson_mut_val *response, const struct endpoint *endpoint) {
     if (describe_status(endpoint) == 204) {
         return;
@@ -272,16 +280,16 @@ static void put_content(yyjson_mut_val *response, const struct endpoint *endpoin
         put_envelope(put_object(content, "application/json"), endpoint);
         break;
     case FORM_BARE:
-        if (endpoint->output != NULL) {
-            put_ref(put_object(content, "application/json"), "schema", "schemas",
-                    endpoint->output->name);
-        } else {
-            put(put_object(put_object(content, "application/json"), "schema"), "type", "object");
-        }
+        put_bare(put_object(content, "application/json"), endpoint);
         break;
     case FORM_RAW:
-        /* Text, a page, a document: the endpoint's sentence says which. */
-        (void)put_object(put_object(content, "*/*"), "schema");
+        /* With an output it is a JSON document that somebody keeps ready; else text, a page, a
+         * file: the endpoint's sentence says which. */
+        if (endpoint->output != NULL) {
+            put_bare(put_object(content, "application/json"), endpoint);
+        } else {
+            (void)put_object(put_object(content, "*/*"), "schema");
+        }
         break;
     }
 }

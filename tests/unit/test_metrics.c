@@ -90,7 +90,7 @@ TEST(metrics_table)
     REQUIRE(open_metrics());
     metrics_count(METRIC_FAILED_LOGINS, 2);
     metrics_count(METRIC_FAILED_LOGINS, 1);
-    metrics_count(METRIC_RATE_LIMITED, 1);
+    metrics_request(0, 429, 10);
     metrics_set(METRIC_STORE_USED, 12345);
     metrics_set(METRIC_STORE_USED, 54321);
     metrics_set(METRIC_STORE_SYNC_TIME, 1000001);
@@ -101,6 +101,12 @@ TEST(metrics_table)
     EXPECT(has_line("coffer_store_last_sync_seconds 1.000001"));
     EXPECT(has_line("process_cpu_seconds_total 0.000000"));
     EXPECT(strstr(text, "coffer_build_info{version=\"") != NULL);
+    metrics_unknown(METRIC_STORE_USED);
+    REQUIRE(format());
+    EXPECT(strstr(text, "coffer_store_used_bytes") == NULL);
+    metrics_set(METRIC_STORE_USED, 7);
+    REQUIRE(format());
+    EXPECT(has_line("coffer_store_used_bytes 7"));
     EXPECT_DIES(metrics_count(METRIC_STORE_USED, 1));
 }
 
@@ -108,11 +114,11 @@ TEST(metrics_reopen_starts_at_zero)
 {
     REQUIRE(open_metrics());
     metrics_request(0, 200, 100);
-    metrics_count(METRIC_REPLAYS, 5);
+    metrics_count(METRIC_FAILED_LOGINS, 5);
     REQUIRE(open_metrics());
     REQUIRE(format());
     EXPECT(strstr(text, "endpoint=\"first\"") == NULL);
-    EXPECT(has_line("coffer_idempotent_replays_total 0"));
+    EXPECT(has_line("flowlet_failed_logins_total 0"));
 }
 
 /* More statuses than a slot has room for, values as long as they get: the room still suffices, and
