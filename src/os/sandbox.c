@@ -26,6 +26,9 @@
 enum {
     RULESET_VERSION = 1, /* flag: tell the version instead */
     RULE_PATH_BENEATH = 1,
+    /* The first version forbids moving a file between folders, which the store's first boot does.
+     */
+    LANDLOCK_VERSION_MIN = 2,
 };
 
 #define ACCESS_WRITE_FILE (UINT64_C(1) << 1)
@@ -35,7 +38,7 @@ enum {
 #define ACCESS_REMOVE_FILE (UINT64_C(1) << 5)
 #define ACCESS_MAKE_DIR (UINT64_C(1) << 7)
 #define ACCESS_MAKE_REG (UINT64_C(1) << 8)
-#define ACCESS_REFER (UINT64_C(1) << 13)    /* version 2: rename to another folder */
+#define ACCESS_REFER (UINT64_C(1) << 13)    /* rename or link to another folder */
 #define ACCESS_TRUNCATE (UINT64_C(1) << 14) /* version 3 */
 
 #define ACCESS_READ (ACCESS_READ_FILE | ACCESS_READ_DIR)
@@ -57,9 +60,9 @@ struct path_beneath {
     int32_t parent_fd;
 } __attribute__((packed));
 
-/* All rights on files that this version can take away: 1 to 12, then one or two per version. */
+/* All rights on files that this version can take away. */
 static uint64_t handled_access(long version) {
-    uint32_t bits = version >= 5 ? 16 : version >= 3 ? 15 : version == 2 ? 14 : 13;
+    uint32_t bits = version >= 5 ? 16 : version >= 3 ? 15 : 14;
     return (UINT64_C(1) << bits) - 1;
 }
 
@@ -129,7 +132,7 @@ enum err sandbox_files_close(const struct sandbox_paths *paths) {
     CHECK(paths->writable_count <= SANDBOX_PATHS_MAX);
     CHECK(paths->readable_count <= SANDBOX_PATHS_MAX);
     long version = syscall(SYS_landlock_create_ruleset, NULL, 0, RULESET_VERSION);
-    if (version < 1) {
+    if (version < LANDLOCK_VERSION_MIN) {
         return ERR_NOT_FOUND;
     }
     struct ruleset ruleset = {.handled_access_fs = handled_access(version), .scoped = SCOPE_ALL};

@@ -522,6 +522,8 @@ static int files_close_in_child(void) {
     MUST(3, can_open(path_of("data/new"), O_RDWR | O_TRUNC));
     MUST(4, folder_make(path_of("data/sub"), 0700) == ERR_OK);
     MUST(5, rename(path_of("data/new"), path_of("data/sub/new")) == 0);
+    MUST(15, link(path_of("data/sub/new"), path_of("data/new")) == 0);
+    MUST(16, unlink(path_of("data/new")) == 0);
     MUST(6, unlink(path_of("data/sub/new")) == 0);
     MUST(7, rmdir(path_of("data/sub")) == 0);
     MUST(8, can_open(path_of("link"), O_RDONLY));
