@@ -12,6 +12,9 @@
 #include "engine/engine.h"
 #include "engine/idempotency.h"
 #include "os/log.h"
+#include "os/mem.h"
+
+enum { SCRATCH_BYTES = 8 * 1024 * 1024 };
 
 struct command_queue {
     struct engine *engine;
@@ -20,6 +23,10 @@ struct command_queue {
     uint32_t count;
     struct request *batch[BATCH_COMMANDS_MAX];
     uint32_t batch_count;
+    /* What one command may need inside the batch: its own memory, so that apply, which cannot fail,
+     * does not depend on what all other requests leave. Emptied after each command. */
+    struct arena_pool scratch_pool;
+    struct arena scratch;
 };
 
 static struct command_queue the_queue;
@@ -27,6 +34,12 @@ static struct command_queue the_queue;
 enum err command_queue_open(struct engine *engine, struct command_queue **queue) {
     memset(&the_queue, 0, sizeof(the_queue));
     the_queue.engine = engine;
+    void *memory = mem_reserve(SCRATCH_BYTES);
+    if (memory == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    arena_pool_init(&the_queue.scratch_pool, memory, SCRATCH_BYTES / ARENA_BLOCK_BYTES);
+    arena_init(&the_queue.scratch, &the_queue.scratch_pool, SCRATCH_BYTES);
     *queue = &the_queue;
     return ERR_OK;
 }
@@ -109,7 +122,7 @@ static void command_finish(struct request *request, struct store_tx *tx, enum er
     }
 }
 
-static void command_execute(struct request *request, struct store_tx *tx) {
+static void command_run(struct request *request, struct store_tx *tx) {
     memset(&request->outcome, 0, sizeof(request->outcome));
     memset(&request->reply, 0, sizeof(request->reply));
     store_tx_command(tx, request->command.entropy);
@@ -126,12 +139,24 @@ static void command_execute(struct request *request, struct store_tx *tx) {
     command_finish(request, tx, err);
 }
 
+static void command_execute(struct command_queue *queue, struct request *request,
+                            struct store_tx *tx) {
+    struct arena *own = request->command.arena;
+    request->command.arena = &queue->scratch;
+    command_run(request, tx);
+    request->command.arena = own;
+    request->outcome.doc = NULL; /* it was in the scratch memory; the reply is text by now */
+    request->outcome.data = NULL;
+    request->outcome.details = NULL;
+    arena_reset(&queue->scratch);
+}
+
 /* ---- batches ---- */
 
 static uint32_t batch_run(struct store_tx *tx, void *ctx) {
     struct command_queue *queue = ctx;
     for (uint32_t i = 0; i < queue->batch_count; i++) {
-        command_execute(queue->batch[i], tx);
+        command_execute(queue, queue->batch[i], tx);
         store_tx_breathe(tx);
     }
     return queue->batch_count;

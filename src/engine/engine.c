@@ -13,7 +13,9 @@
 
 #include <string.h>
 
+#include "base/decode.h"
 #include "base/time.h"
+#include "engine/compress.h"
 #include "engine/docs.h"
 #include "engine/gate.h"
 #include "engine/idempotency.h"
@@ -32,7 +34,9 @@ struct engine {
     struct password_pool passwords;
     struct loop_watch store_watch;
     int64_t started_us;
+    bool is_running; /* modules have started: requests may come */
     bool stops_when_idle;
+    struct str openapi, openapi_gzip, docs, docs_gzip;
 };
 
 static struct engine the_engine;
@@ -65,6 +69,26 @@ int64_t engine_started_us(const struct engine *engine) {
 
 uint32_t engine_queue_length(const struct engine *engine) {
     return command_queue_length(engine->queue);
+}
+
+struct sysinfo_source *engine_sysinfo(const struct engine *engine) {
+    return engine->options.sysinfo;
+}
+
+struct str engine_openapi(const struct engine *engine) {
+    return engine->openapi;
+}
+
+struct str engine_openapi_gzip(const struct engine *engine) {
+    return engine->openapi_gzip;
+}
+
+struct str engine_docs(const struct engine *engine) {
+    return engine->docs;
+}
+
+struct str engine_docs_gzip(const struct engine *engine) {
+    return engine->docs_gzip;
 }
 
 void engine_set_server(struct engine *engine, struct server *server) {
@@ -115,6 +139,18 @@ static void request_name(struct request *request) {
     request->command.request_id = buf_str(&out);
 }
 
+/* Cut between characters; nothing at all when it is not UTF-8. */
+static struct str user_agent_cut(struct str agent) {
+    uint32_t len = agent.len < USER_AGENT_LEN_MAX ? agent.len : USER_AGENT_LEN_MAX;
+    for (uint32_t i = 0; i < 4 && i < len; i++) {
+        struct str cut = str_slice(agent, 0, len - i);
+        if (utf8_is_valid(cut)) {
+            return cut;
+        }
+    }
+    return STR_NONE;
+}
+
 static struct request *request_make(struct engine *engine, struct http_exchange *exchange) {
     struct request *request = ARENA_NEW(exchange->arena, struct request);
     if (request == NULL) {
@@ -131,7 +167,7 @@ static struct request *request_make(struct engine *engine, struct http_exchange 
     command->peer = exchange->peer;
     command->arena = exchange->arena;
     struct str agent = http_header(&exchange->head, STR("User-Agent"));
-    command->user_agent = utf8_is_valid(agent) ? str_slice(agent, 0, USER_AGENT_LEN_MAX) : STR_NONE;
+    command->user_agent = user_agent_cut(agent);
     command->if_match = http_header(&exchange->head, STR("If-Match"));
     request_name(request);
     exchange->context[0] = (uint64_t)(uintptr_t)request;
@@ -146,6 +182,9 @@ static struct request *request_of(const struct http_exchange *exchange) {
 
 static enum err on_head(void *ctx, struct http_exchange *exchange, uint64_t *body_bytes_max) {
     struct engine *engine = ctx;
+    if (!engine->is_running) {
+        return ERR_UNAVAILABLE;
+    }
     struct request *request = request_make(engine, exchange);
     if (request == NULL) {
         return ERR_NO_MEMORY;
@@ -167,9 +206,18 @@ static enum err on_head(void *ctx, struct http_exchange *exchange, uint64_t *bod
     return err;
 }
 
+static void answer_count(const struct request *request) {
+    uint16_t status = request->reply.status;
+    if (request->endpoint != NULL && request->endpoint->rate == RATE_LOGIN &&
+        (status == 401 || status == 423)) {
+        metrics_count(METRIC_FAILED_LOGINS, 1);
+    }
+}
+
 void engine_answer(struct request *request) {
     CHECK(request->state != REQUEST_ANSWERED);
     request->state = REQUEST_ANSWERED;
+    answer_count(request);
     if (request->exchange == NULL) {
         system_finish(request);
         return;
@@ -273,8 +321,9 @@ static void on_request(void *ctx, struct http_exchange *exchange) {
 
 static void on_refusal(void *ctx, struct http_exchange *exchange, enum err why,
                        struct http_reply *reply) {
+    const struct engine *engine = ctx;
     struct request *request = request_of(exchange);
-    if (request == NULL) {
+    if (request == NULL && engine->is_running) {
         request = request_make(ctx, exchange);
     }
     if (request == NULL) {
@@ -295,12 +344,12 @@ static void on_done(void *ctx, const struct http_exchange *exchange, uint16_t st
     metrics_request(index, status, clock_monotonic_us() - exchange->started_us);
 }
 
-struct server_handler engine_handler(struct engine *engine) {
+struct server_handler engine_handler(void) {
     return (struct server_handler){.on_head = on_head,
                                    .on_request = on_request,
                                    .on_refusal = on_refusal,
                                    .on_done = on_done,
-                                   .ctx = engine};
+                                   .ctx = &the_engine};
 }
 
 /* ---- passwords ---- */
@@ -403,6 +452,10 @@ static enum err engine_parts_open(struct engine *engine, const char **problem) {
     system_modules(options->modules, options->module_count);
     engine->store_watch = (struct loop_watch){.fd = store_wait_fd(options->store),
                                               .on_ready = on_store_ready};
+    engine->openapi = openapi_build(options->router, options->settings);
+    engine->openapi_gzip = compress_gzip(engine->openapi);
+    engine->docs = docs_build(options->router, options->settings);
+    engine->docs_gzip = compress_gzip(engine->docs);
     *problem = "the store's descriptor cannot be watched";
     return loop_watch_add(options->loop, &engine->store_watch, LOOP_READ);
 }
@@ -418,5 +471,7 @@ enum err engine_open(struct engine **engine, const struct engine_options *option
     }
     loop_hook_add(options->loop, (struct loop_hook){before_sleep, &the_engine});
     *engine = &the_engine;
-    return modules_start(&the_engine, problem);
+    err = modules_start(&the_engine, problem);
+    the_engine.is_running = err == ERR_OK;
+    return err;
 }

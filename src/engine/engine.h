@@ -35,12 +35,14 @@ struct engine_options {
     const struct module *const *modules;
     uint32_t module_count;
     const struct authenticator *authenticator;
+    struct sysinfo_source *sysinfo; /* NULL for one-off commands */
 };
 
 /* The engine is static: one per process. On failure *problem is a sentence. */
 enum err engine_open(struct engine **engine, const struct engine_options *options,
                      const char **problem);
-struct server_handler engine_handler(struct engine *engine);
+/* Also before engine_open: sockets are bound first. Until the engine runs it answers 503. */
+struct server_handler engine_handler(void);
 void engine_set_server(struct engine *engine, struct server *server);
 /* Runs the loop until every queued command is durable: for first-boot writes and subcommands. */
 void engine_settle(struct engine *engine);
@@ -53,6 +55,7 @@ const struct router *engine_router(struct engine *engine);
 const struct settings *engine_settings(const struct engine *engine);
 const struct store_seal_key *engine_seal_key(const struct engine *engine);
 int64_t engine_started_us(const struct engine *engine); /* wall clock */
+struct sysinfo_source *engine_sysinfo(const struct engine *engine);
 uint32_t engine_queue_length(const struct engine *engine);
 
 /* Generated at start; constant afterwards. */

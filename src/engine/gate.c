@@ -5,7 +5,6 @@
 #include "base/decode.h"
 #include "base/time.h"
 #include "engine/limiter.h"
-#include "engine/metrics.h"
 #include "os/clock.h"
 
 enum { GATE_PAIRS_MAX = 32, GATE_TOKEN_LEN_MAX = 6144 };
@@ -182,7 +181,6 @@ static enum err gate_rate(struct request *request) {
     request->rate_remaining = verdict.remaining;
     request->rate_reset_s = verdict.reset_s;
     if (!verdict.is_allowed) {
-        metrics_count(METRIC_RATE_LIMITED, 1);
         return ERR_RATE_LIMITED;
     }
     return ERR_OK;

@@ -61,7 +61,7 @@ static enum err login_start(struct request *request) {
         return ERR_NO_MEMORY;
     }
     request->command.prepared = prepared;
-    prepared->email = email_lower(request->arena, body->email);
+    prepared->email = body->email; /* in lower case already: FORMAT_EMAIL */
     enum err err = user_find_email(request_view(request), prepared->email, request->arena, &user);
     if (err != ERR_OK && err != ERR_NOT_FOUND) {
         return err;

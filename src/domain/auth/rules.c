@@ -72,22 +72,6 @@ bool password_rules_check(const struct settings *settings, struct str password, 
     return false;
 }
 
-struct str email_lower(struct arena *arena, struct str email) {
-    struct str copy = arena_copy(arena, email);
-    if (str_is_none(copy)) {
-        return copy;
-    }
-    char *text = arena_take(arena, copy.len + 1u);
-    if (text == NULL) {
-        return STR_NONE;
-    }
-    for (uint32_t i = 0; i < copy.len; i++) {
-        char c = copy.data[i];
-        text[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-    }
-    return str_from(text, copy.len);
-}
-
 /* ---- lockout ---- */
 
 static void failures_load(const struct store_view *view, const struct command *command,

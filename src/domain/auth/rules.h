@@ -24,7 +24,4 @@ void lockout_count(struct store_tx *tx, const struct command *command, struct lo
 /* A good login forgets the failures. */
 void lockout_clear(struct store_tx *tx, struct lockout *lockout);
 
-/* In the arena, ASCII letters lowered. STR_NONE when there is no memory. */
-struct str email_lower(struct arena *arena, struct str email);
-
 #endif

@@ -1,0 +1,66 @@
+/* Once a minute: what has expired is removed, a bounded number at a time. */
+#include "domain/auth/jobs.h"
+
+#include "base/time.h"
+
+enum { PRUNE_MAX = 256 };
+
+static enum err prune_check(const struct store_view *view, const struct command *command,
+                            struct outcome *outcome) {
+    (void)view;
+    (void)command;
+    (void)outcome;
+    return ERR_OK;
+}
+
+/* The first row of an index by time, if it is due. */
+static bool first_due(struct store_tx *tx, const struct command *command, const struct table *table,
+                      uint32_t index, void *record, const int64_t *expires_at, int64_t due_us) {
+    struct store_scope system = {.kind = STORE_SCOPE_SYSTEM};
+    struct store_scan scan;
+    enum err err = store_scan_open(&scan, store_tx_view(tx), system, table, index, STR_NONE,
+                                   STR_NONE, false);
+    if (err == ERR_OK) {
+        err = store_scan_next(&scan, command->arena, record);
+        store_scan_close(&scan);
+    }
+    return err == ERR_OK && *expires_at <= due_us;
+}
+
+static void prune_apply(struct store_tx *tx, const struct command *command,
+                        struct outcome *outcome) {
+    (void)outcome;
+    /* A session can be refreshed as long as its refresh token lives. */
+    int64_t session_due_us =
+        command->now_us - settings_us(command->settings, SETTING_REFRESH_SECONDS_ID);
+    for (uint32_t i = 0; i < PRUNE_MAX; i++) {
+        struct session session;
+        struct refresh_token refresh;
+        struct login_failures failures;
+        bool is_done = true;
+        if (first_due(tx, command, &refresh_token_table, REFRESH_INDEX_EXPIRES, &refresh,
+                      &refresh.expires_at, command->now_us)) {
+            store_del(tx, &refresh_token_table, refresh.token_hash);
+            is_done = false;
+        }
+        if (first_due(tx, command, &login_failures_table, FAILURES_INDEX_EXPIRES, &failures,
+                      &failures.expires_at, command->now_us)) {
+            store_del(tx, &login_failures_table, failures.key);
+            is_done = false;
+        }
+        if (first_due(tx, command, &session_table, SESSION_INDEX_EXPIRES, &session,
+                      &session.expires_at, session_due_us)) {
+            store_del(tx, &session_table, id_bytes(&session.id));
+            is_done = false;
+        }
+        if (is_done) {
+            return;
+        }
+    }
+}
+
+const struct command_row auth_prune_command = {
+    .name = "auth.prune",
+    .check = prune_check,
+    .apply = prune_apply,
+};

@@ -1,0 +1,9 @@
+/* Periodic work of this domain. */
+#ifndef DOMAIN_AUTH_JOBS_H
+#define DOMAIN_AUTH_JOBS_H
+
+#include "domain/auth/auth.h"
+
+extern const struct command_row auth_prune_command;
+
+#endif
