@@ -15,6 +15,7 @@ enum {
     COMMON_NAME_LEN_MAX = 64, /* RFC 5280, appendix A.1: ub-common-name */
     LABEL_LEN_MAX = 63,
     POINT_BYTES = 65,
+    KEY_ID_BYTES = 20,
     YEAR_MAX = 2045, /* + 825 days stays below 2050, where UTCTime ends */
 };
 
@@ -29,6 +30,7 @@ enum {
     TAG_SET = 0x31,
     TAG_VERSION = 0xa0,    /* TBSCertificate [0] */
     TAG_EXTENSIONS = 0xa3, /* TBSCertificate [3] */
+    TAG_KEY_ID = 0x80,     /* AuthorityKeyIdentifier [0] */
     TAG_SAN_DNS = 0x82,
     TAG_SAN_ADDRESS = 0x87,
 };
@@ -38,9 +40,11 @@ static const uint8_t oid_ecdsa_sha256[] = {6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4
 static const uint8_t oid_ec_public_key[] = {6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1};
 static const uint8_t oid_p256[] = {6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7};
 static const uint8_t oid_common_name[] = {6, 3, 0x55, 4, 3};
+static const uint8_t oid_subject_key[] = {6, 3, 0x55, 0x1d, 14};
 static const uint8_t oid_key_usage[] = {6, 3, 0x55, 0x1d, 15};
 static const uint8_t oid_alt_name[] = {6, 3, 0x55, 0x1d, 17};
 static const uint8_t oid_basic_constraints[] = {6, 3, 0x55, 0x1d, 19};
+static const uint8_t oid_authority_key[] = {6, 3, 0x55, 0x1d, 35};
 static const uint8_t oid_ext_key_usage[] = {6, 3, 0x55, 0x1d, 37};
 static const uint8_t oid_server_auth[] = {6, 8, 0x2b, 6, 1, 5, 5, 7, 3, 1};
 
@@ -172,7 +176,19 @@ static void alt_names_put(struct buf *out, const struct cert_request *request) {
     der_close(out, extension);
 }
 
-static void extensions_put(struct buf *out, const struct cert_request *request) {
+/* The key's name for those who build chains (RFC 7093, 2, method 1); some verifiers insist on both
+ * extensions even where issuer and subject are the same. */
+static void key_ids_put(struct buf *out, const uint8_t point[POINT_BYTES]) {
+    uint8_t value[4 + KEY_ID_BYTES] = {TAG_SEQUENCE, 2 + KEY_ID_BYTES, TAG_KEY_ID, KEY_ID_BYTES};
+    struct hash hash = hash_of(str_from((const char *)point, POINT_BYTES));
+    memcpy(value + 4, hash.bytes, KEY_ID_BYTES);
+    extension_put(out, oid_authority_key, sizeof oid_authority_key, false, value, sizeof value);
+    value[2] = TAG_OCTET_STRING;
+    extension_put(out, oid_subject_key, sizeof oid_subject_key, false, value + 2, sizeof value - 2);
+}
+
+static void extensions_put(struct buf *out, const struct cert_request *request,
+                           const uint8_t point[POINT_BYTES]) {
     static const uint8_t not_a_ca[] = {TAG_SEQUENCE, 0};
     static const uint8_t digital_signature[] = {TAG_BIT_STRING, 2, 7, 0x80};
     uint8_t server_auth[2 + sizeof oid_server_auth] = {TAG_SEQUENCE, sizeof oid_server_auth};
@@ -186,6 +202,7 @@ static void extensions_put(struct buf *out, const struct cert_request *request) 
     extension_put(out, oid_ext_key_usage, sizeof oid_ext_key_usage, false, server_auth,
                   sizeof server_auth);
     alt_names_put(out, request);
+    key_ids_put(out, point);
     der_close(out, list);
     der_close(out, outer);
 }
@@ -201,7 +218,7 @@ static void body_put(struct buf *out, const struct cert_request *request,
     validity_put(out, request->now_us);
     name_put(out, request);
     public_key_put(out, point);
-    extensions_put(out, request);
+    extensions_put(out, request, point);
     der_close(out, at);
 }
 

@@ -314,6 +314,8 @@ TEST(openssl_accepts_our_certificate)
     expect_openssl(text, "Digital Signature");
     expect_openssl(text, "TLS Web Server Authentication");
     expect_openssl(text, "Version: 3");
+    expect_openssl(text, "X509v3 Subject Key Identifier");
+    expect_openssl(text, "X509v3 Authority Key Identifier");
     expect_openssl(text, "CN = localhost");
     const char *key[] = {"openssl", "pkey", "-in", key_path, "-noout", "-check", NULL};
     expect_openssl(key, "valid");
