@@ -514,6 +514,10 @@ TEST(schema_encode_is_right_or_out_of_memory_at_every_arena_size)
 {
     static char want[4096];
     static char copy[1 << 15];
+    struct schema_faults nested_faults = {.count = 0};
+    schema_fault_add(&nested_faults, STR("a.0.b"), STR("One."));
+    schema_fault_add(&nested_faults, STR("a"), STR("Two."));
+    schema_fault_add(&nested_faults, STR("a.0.b"), STR("Three."));
     REQUIRE(decode(everything) == ERR_OK);
     snprintf(want, sizeof want, "%s", encoded());
     static struct arena_pool own_pool;
@@ -529,6 +533,7 @@ TEST(schema_encode_is_right_or_out_of_memory_at_every_arena_size)
         yyjson_mut_val *root = json_object(doc);
         json_add_members(doc, root, &sample_schema, &sample);
         json_add_val(doc, root, "schema", json_describe(doc, &sample_schema, false));
+        json_add_faults(doc, json_add_object(doc, root, "faults"), &nested_faults);
         err = json_write(doc, root, &small, &text);
         REQUIRE(err == ERR_OK || err == ERR_NO_MEMORY);
         if (err == ERR_OK) {
@@ -540,5 +545,7 @@ TEST(schema_encode_is_right_or_out_of_memory_at_every_arena_size)
         REQUIRE(bytes < BLOCKS * ARENA_BLOCK_BYTES);
     }
     EXPECT(strncmp(copy, want, strlen(want) - 1) == 0);
+    EXPECT(strstr(copy, "\"faults\":{\"a\":{\"0\":{\"b\":[\"One.\",\"Three.\"]},"
+                        "\"_schema\":[\"Two.\"]}}}") != NULL);
     free(memory);
 }
