@@ -19,6 +19,7 @@ enum {
     TEXT_BYTES_MAX = 4096, /* one composed text */
     REFUSALS_MAX = 512,
     REFUSAL_ERRORS_MAX = 24,
+    ETAG_LEN_MAX = 128,
 };
 
 /* The errors that one status stands for in at least one operation: a component. */
@@ -36,6 +37,10 @@ static struct {
     struct refusal refusals[REFUSALS_MAX];
     uint32_t refusal_count;
     struct describe_schemas schemas;
+    /* What operations refer to; a component that nobody refers to is left out. */
+    bool uses_idempotency;
+    bool uses_if_match;
+    bool uses_rate;
     char text[TEXT_BYTES_MAX];
 } build;
 
@@ -230,9 +235,11 @@ static void put_params(yyjson_mut_val *operation, const struct endpoint *endpoin
     }
     append_ref(parameters, "parameters", "RequestId");
     if (endpoint->command != NULL) {
+        build.uses_idempotency = true;
         append_ref(parameters, "parameters", "IdempotencyKey");
     }
     if (endpoint_has_error(endpoint, ERR_PRECONDITION)) {
+        build.uses_if_match = true;
         append_ref(parameters, "parameters", "IfMatch");
     }
 }
@@ -300,6 +307,7 @@ static void put_success(yyjson_mut_val *responses, const struct endpoint *endpoi
     yyjson_mut_val *headers = put_object(response, "headers");
     put_ref(headers, "X-Request-ID", "headers", "RequestId");
     if (endpoint->rate != RATE_NONE) {
+        build.uses_rate = true;
         put_ref(headers, "RateLimit-Limit", "headers", "RateLimitLimit");
         put_ref(headers, "RateLimit-Remaining", "headers", "RateLimitRemaining");
         put_ref(headers, "RateLimit-Reset", "headers", "RateLimitReset");
@@ -488,9 +496,11 @@ static void put_header(yyjson_mut_val *headers, const char *name, const char *ty
 static void put_headers(yyjson_mut_val *components) {
     yyjson_mut_val *headers = put_object(components, "headers");
     put_header(headers, "RequestId", "string", "The request's id: the one sent, or a new one.");
-    put_header(headers, "RateLimitLimit", "integer", "Requests per minute in this class.");
-    put_header(headers, "RateLimitRemaining", "integer", "Requests left now.");
-    put_header(headers, "RateLimitReset", "integer", "Seconds until all of them are back.");
+    if (build.uses_rate) {
+        put_header(headers, "RateLimitLimit", "integer", "Requests per minute in this class.");
+        put_header(headers, "RateLimitRemaining", "integer", "Requests left now.");
+        put_header(headers, "RateLimitReset", "integer", "Seconds until all of them are back.");
+    }
     put_header(headers, "RetryAfter", "integer", "Seconds to wait before trying again.");
 }
 
@@ -510,14 +520,14 @@ static void put_parameters(yyjson_mut_val *components) {
     yyjson_mut_val *parameters = put_object(components, "parameters");
     put_header_param(parameters, "RequestId", "X-Request-ID", REQUEST_ID_LEN_MAX,
                      "An id of your own for this request; the reply and the log repeat it.");
-    put_header_param(parameters, "IdempotencyKey", "Idempotency-Key", IDEMPOTENCY_KEY_LEN_MAX,
-                     "The same key with the same request is carried out once and answered alike.");
-    for (uint32_t index = 0; index < router_endpoint_count(build.router); index += 1) {
-        if (endpoint_has_error(router_endpoint(build.router, index), ERR_PRECONDITION)) {
-            put_header_param(parameters, "IfMatch", "If-Match", IDEMPOTENCY_KEY_LEN_MAX,
-                             "Carried out only if the resource still has this ETag.");
-            break;
-        }
+    if (build.uses_idempotency) {
+        put_header_param(parameters, "IdempotencyKey", "Idempotency-Key", IDEMPOTENCY_KEY_LEN_MAX,
+                         "The same key with the same request is carried out once and answered "
+                         "alike.");
+    }
+    if (build.uses_if_match) {
+        put_header_param(parameters, "IfMatch", "If-Match", ETAG_LEN_MAX,
+                         "Carried out only if the resource still has this ETag.");
     }
 }
 

@@ -116,7 +116,6 @@ enum err keys_start(struct engine *engine, const char **problem) {
         }
     }
     arena_reset(&arena);
-    crypto_wipe(memory, sizeof(memory));
     *problem = "the signing keys cannot be read: is this the sealing key of this store?";
     return err == ERR_OK && public_count == 0 ? ERR_INTERNAL : err;
 }

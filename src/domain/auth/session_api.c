@@ -236,7 +236,7 @@ const struct command_row logout_command = {
 
 struct me_data {
     struct schema_set set;
-    struct str user;
+    struct user_view user;
     struct str organizations;
 };
 

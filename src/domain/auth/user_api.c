@@ -7,7 +7,7 @@
 
 struct user_data {
     struct schema_set set;
-    struct str user;
+    struct user_view user;
 };
 
 static const struct field user_data_fields[] = {

@@ -1,31 +1,5 @@
 #include "domain/auth/views.h"
 
-struct user_view {
-    struct schema_set set;
-    struct id id;
-    struct str email;
-    bool email_verified;
-    bool is_email_verified;
-    struct str full_name;
-    struct str first_name;
-    struct str last_name;
-    struct str phone;
-    struct str phone_number;
-    bool phone_verified;
-    bool is_phone_verified;
-    struct str avatar_url;
-    int32_t status;
-    int32_t role;
-    bool is_active;
-    bool mfa_enabled;
-    bool two_factor_enabled;
-    int64_t last_login_at;
-    struct str last_login_ip;
-    int64_t created_at;
-    int64_t updated_at;
-    int64_t deleted_at;
-};
-
 static const struct field user_view_fields[] = {
     FIELD(struct user_view, id, FIELD_ID, .flags = FIELD_REQUIRED, .doc = "User id."),
     FIELD(struct user_view, email, FIELD_TEXT, .flags = FIELD_REQUIRED, .doc = "E-mail address."),
