@@ -375,8 +375,9 @@ TEST(base32_of_rfc_4648)
 
 TEST(base32_is_strict)
 {
-    static const char *const bad[] = {
-        "M", "MZX", "MZXW6Y", "MZ", "MY======", "M1", "M0", "M8", "MZXW 6YTB", "MZXW6-YQ"};
+    static const char *const bad[] = {"A",      "AAA",       "AAAAAA",   "M",  "MZX",
+                                      "MZXW6Y", "MZ",        "MY======", "M1", "M0",
+                                      "M8",     "MZXW 6YTB", "MZXW6-YQ"};
     char bytes[32];
     for (size_t index = 0; index < COUNT_OF(bad); index += 1) {
         struct buf out = buf_over(bytes, sizeof bytes);

@@ -137,6 +137,42 @@ TEST(same_as_libxcrypt_on_random_inputs)
     }
 }
 
+/* Passwords that hash alike with and without the old sign-extension bug: only there does $2a$
+ * differ from $2b$. Words of four bytes in which the bug changes nothing, ending with the zero
+ * byte. */
+TEST(same_as_libxcrypt_where_the_old_bug_is_guarded)
+{
+    static const char words[][5] = {"\xff\xa3"
+                                    "34",
+                                    "\xff\xff\xff\xa3", "3456",
+                                    "\xa3"
+                                    "345",
+                                    "\xff\xff\x80"
+                                    "a"};
+    uint32_t guarded = 0;
+    REQUIRE(libcrypt_load());
+    for (uint32_t round = 0; round < 200; round += 1) {
+        char password[BCRYPT_PASSWORD_BYTES_MAX + 1] = {0};
+        uint32_t count = (uint32_t)test_random_below(19);
+        for (uint32_t word = 0; word < count; word += 1) {
+            memcpy(password + 4 * word, words[test_random_below(COUNT_OF(words))], 4);
+        }
+        if (count < 18) {
+            memcpy(password + 4 * count, "345", 3);
+        }
+        uint8_t salt[BCRYPT_SALT_BYTES];
+        char text_a[BCRYPT_TEXT_LEN + 1];
+        char text_b[BCRYPT_TEXT_LEN + 1];
+        test_random_fill(salt, sizeof salt);
+        hash_alone('a', 4, salt, str_from_c(password), text_a);
+        hash_alone('b', 4, salt, str_from_c(password), text_b);
+        EXPECT_EQ_STR(libcrypt_crypt(password, text_a), text_a);
+        EXPECT_EQ_STR(libcrypt_crypt(password, text_b), text_b);
+        guarded += strcmp(text_a + 7, text_b + 7) != 0;
+    }
+    EXPECT(guarded > 20);
+}
+
 /* Lanes that begin at different times, have different costs, and move when one ends. */
 TEST(same_as_libxcrypt_on_mixed_lanes)
 {

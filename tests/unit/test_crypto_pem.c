@@ -224,6 +224,10 @@ TEST(our_certificate_is_one_that_we_accept)
                       request.now_us + 824 * TIME_US_PER_DAY - TIME_US_PER_S);
         EXPECT_EQ_INT(cert_fingerprint(buf_str(&cert_out), &again), ERR_OK);
         EXPECT(hash_equal(again, fingerprint));
+        /* The serial number (behind two sequences and the version): 16 bytes, positive. */
+        const uint8_t *serial = identity.chain[0].data + 8 + 5;
+        EXPECT_EQ_MEM(serial, "\x02\x10", 2);
+        EXPECT_EQ_UINT(serial[2] & 0xc0, 0x40);
     }
 }
 
@@ -354,6 +358,14 @@ TEST(what_a_certificate_cannot_hold_is_refused)
             test_fail(__FILE__, __LINE__, "accepted: %s", bad[index]);
         }
     }
+    char long_name[CERT_NAME_LEN_MAX + 1];
+    for (size_t index = 0; index < sizeof long_name; index += 1) {
+        long_name[index] = index % 50 == 49 ? '.' : 'a';
+    }
+    request.names[0] = str_from(long_name, sizeof long_name);
+    EXPECT_EQ_INT(make(&request), ERR_VALIDATION);
+    request.names[0] = str_from(long_name, sizeof long_name - 1);
+    EXPECT_EQ_INT(make(&request), ERR_OK);
     request = request_usual();
     request.name_count = 0;
     EXPECT_EQ_INT(make(&request), ERR_VALIDATION);
