@@ -188,7 +188,7 @@ static yyjson_mut_val *faults_value(yyjson_mut_doc *doc, const struct schema_fau
 
 static yyjson_mut_val *error_details(struct request *request, yyjson_mut_doc *doc, enum err err) {
     struct outcome *outcome = &request->outcome;
-    if (outcome->faults != NULL && outcome->details == NULL) {
+    if (err == ERR_VALIDATION && outcome->faults != NULL && outcome->details == NULL) {
         return faults_value(doc, outcome->faults, request->arena);
     }
     yyjson_mut_val *details = outcome->details ? outcome->details : yyjson_mut_obj(doc);
