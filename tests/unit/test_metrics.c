@@ -51,8 +51,7 @@ static bool has_line(const char *line) {
     return found != NULL && (found == text || found[-1] == '\n') && found[strlen(line)] == '\n';
 }
 
-TEST(metrics_requests_by_endpoint_and_status)
-{
+TEST(metrics_requests_by_endpoint_and_status) {
     REQUIRE(open_metrics());
     metrics_request(0, 200, 100);
     metrics_request(0, 200, 101);
@@ -85,8 +84,7 @@ TEST(metrics_requests_by_endpoint_and_status)
     EXPECT_EQ_INT(totals.duration_us, 20000201);
 }
 
-TEST(metrics_table)
-{
+TEST(metrics_table) {
     REQUIRE(open_metrics());
     metrics_count(METRIC_FAILED_LOGINS, 2);
     metrics_count(METRIC_FAILED_LOGINS, 1);
@@ -110,8 +108,7 @@ TEST(metrics_table)
     EXPECT_DIES(metrics_count(METRIC_STORE_USED, 1));
 }
 
-TEST(metrics_reopen_starts_at_zero)
-{
+TEST(metrics_reopen_starts_at_zero) {
     REQUIRE(open_metrics());
     metrics_request(0, 200, 100);
     metrics_count(METRIC_FAILED_LOGINS, 5);
@@ -123,8 +120,7 @@ TEST(metrics_reopen_starts_at_zero)
 
 /* More statuses than a slot has room for, values as long as they get: the room still suffices, and
  * nothing is lost from the sum. */
-TEST(metrics_worst_case_fits)
-{
+TEST(metrics_worst_case_fits) {
     REQUIRE(open_metrics());
     for (uint32_t index = 0; index < 3; index += 1) {
         uint32_t slot = index < 2 ? index : METRICS_NO_ENDPOINT;
@@ -142,8 +138,7 @@ TEST(metrics_worst_case_fits)
 }
 
 /* The format's own linter, where it is installed. */
-TEST(metrics_promtool_has_no_complaint)
-{
+TEST(metrics_promtool_has_no_complaint) {
     if (system("command -v promtool >/dev/null 2>&1") != 0) {
         printf("    promtool is not installed: not asked\n");
         return;

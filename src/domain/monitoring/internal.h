@@ -34,6 +34,16 @@ struct str number_scaled(struct arena *arena, int64_t value, uint32_t digits);
 /* 1000 * part / whole, 0 when the whole is 0. */
 int64_t number_permille(int64_t part, int64_t whole);
 
+/* ---- health.c ---- */
+
+struct str health_word(bool is_ok); /* "healthy" or "unhealthy" */
+int64_t health_uptime_s(const struct request *request);
+/* All members have a value. */
+void health_mark_all(struct schema_set *set, const struct schema *schema);
+/* The record as the data of the reply; status 503 when something is broken. */
+enum err health_reply(struct request *request, const struct schema *schema, const void *record,
+                      bool is_ok);
+
 /* ---- endpoints ---- */
 
 enum err health_read(struct request *request, const struct store_view *view);
