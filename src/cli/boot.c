@@ -65,8 +65,10 @@ static bool key_make(const char *path, struct store_seal_key *key) {
         cli_fail("%s: the sealing key cannot be written", path);
         return false;
     }
-    log_warn("key", "made a new sealing key in %s: save a copy elsewhere; without it the secrets "
-                    "in the store are lost", path);
+    log_warn("key",
+             "made a new sealing key in %s: save a copy elsewhere; without it the secrets "
+             "in the store are lost",
+             path);
     return true;
 }
 

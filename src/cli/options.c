@@ -1,3 +1,4 @@
+/* Flags, environment and file become one set of settings; later sources win. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>

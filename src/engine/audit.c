@@ -1,3 +1,4 @@
+/* Audit records: their schema, the chain over them, and how a command becomes one. */
 #include "engine/audit.h"
 
 #include <string.h>
@@ -28,10 +29,11 @@ static const struct field audit_event_fields[] = {
           .doc = "The thing it was done to."),
     FIELD(struct audit_event, outcome, FIELD_ENUM, .tag = 9, .flags = FIELD_REQUIRED,
           .values = outcome_names, .doc = "Whether it happened."),
-    FIELD(struct audit_event, error_type, FIELD_TEXT, .tag = 10, .flags = FIELD_NULLABLE,
-          .max = 64, .doc = "Why it did not."),
-    FIELD(struct audit_event, address, FIELD_TEXT, .tag = 11, .flags = FIELD_NULLABLE | FIELD_PERSONAL,
-          .max = NET_ADDRESS_TEXT_MAX, .doc = "Address of the client."),
+    FIELD(struct audit_event, error_type, FIELD_TEXT, .tag = 10, .flags = FIELD_NULLABLE, .max = 64,
+          .doc = "Why it did not."),
+    FIELD(struct audit_event, address, FIELD_TEXT, .tag = 11,
+          .flags = FIELD_NULLABLE | FIELD_PERSONAL, .max = NET_ADDRESS_TEXT_MAX,
+          .doc = "Address of the client."),
     FIELD(struct audit_event, user_agent, FIELD_TEXT, .tag = 12,
           .flags = FIELD_NULLABLE | FIELD_PERSONAL, .max = USER_AGENT_LEN_MAX,
           .doc = "Program of the client."),
@@ -111,8 +113,8 @@ static struct hash chain_value(const struct audit_chain *chain, const struct aud
         add_field(&mac, id_equal(*ids[i], no_id) ? STR("") : id_bytes(ids[i]));
     }
     add_int(&mac, event->outcome);
-    const struct str texts[] = {event->action,     event->resource_type, event->error_type,
-                                event->address,    event->user_agent,    event->request_id,
+    const struct str texts[] = {event->action,  event->resource_type, event->error_type,
+                                event->address, event->user_agent,    event->request_id,
                                 event->changed};
     for (uint32_t i = 0; i < COUNT_OF(texts); i++) {
         add_field(&mac, str_is_none(texts[i]) ? STR("") : texts[i]);
@@ -143,8 +145,8 @@ static void chain_load(struct audit_chain *chain, const struct store_view *view,
     struct store_scope system = {.kind = STORE_SCOPE_SYSTEM};
     struct store_scan scan;
     struct audit_event last;
-    enum err err = store_scan_open(&scan, view, system, &audit_table, STORE_PRIMARY, STR_NONE,
-                                   STR_NONE, true);
+    enum err err =
+        store_scan_open(&scan, view, system, &audit_table, STORE_PRIMARY, STR_NONE, STR_NONE, true);
     if (err == ERR_OK) {
         err = store_scan_next(&scan, arena, &last);
     }
@@ -173,7 +175,8 @@ static void set_text(struct audit_event *event, struct str *member, struct str v
 
 static void event_fill_ids(struct audit_event *event, const struct command *command,
                            const struct outcome *outcome) {
-    struct id actor = command->caller.kind == CALLER_USER ? command->caller.user_id : outcome->actor;
+    struct id actor =
+        command->caller.kind == CALLER_USER ? command->caller.user_id : outcome->actor;
     if (!id_is_zero(actor)) {
         event->actor_id = actor;
         SCHEMA_SET(&audit_event_schema, event, actor_id);
@@ -200,8 +203,8 @@ static void event_fill_texts(struct audit_event *event, const struct command *co
     SET_TEXT(event, request_id, command->request_id);
 }
 
-void audit_append(struct store_tx *tx, const struct command *command,
-                  const struct outcome *outcome, enum err denied) {
+void audit_append(struct store_tx *tx, const struct command *command, const struct outcome *outcome,
+                  enum err denied) {
     char address[NET_ADDRESS_TEXT_MAX];
     struct buf address_out = buf_over(address, sizeof(address));
     struct audit_chain chain;
@@ -211,8 +214,8 @@ void audit_append(struct store_tx *tx, const struct command *command,
     audit_chain_init(&chain, command->seal_key);
     chain_load(&chain, store_tx_view(tx), command->arena);
     event.sequence = chain.sequence + 1;
-    event.outcome = denied != ERR_OK ? AUDIT_REFUSED
-                                     : (outcome->err != ERR_OK ? AUDIT_FAILED : AUDIT_SUCCESS);
+    event.outcome =
+        denied != ERR_OK ? AUDIT_REFUSED : (outcome->err != ERR_OK ? AUDIT_FAILED : AUDIT_SUCCESS);
     SCHEMA_SET(&audit_event_schema, &event, sequence);
     SCHEMA_SET(&audit_event_schema, &event, time);
     SCHEMA_SET(&audit_event_schema, &event, outcome);

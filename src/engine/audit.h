@@ -36,8 +36,8 @@ extern const struct table audit_table;
 enum { AUDIT_INDEX_ACTOR, AUDIT_INDEX_ACTION, AUDIT_INDEX_ORGANIZATION };
 
 /* Appends the record of one executed command. `denied` is ERR_OK, or why it was refused. */
-void audit_append(struct store_tx *tx, const struct command *command,
-                  const struct outcome *outcome, enum err denied);
+void audit_append(struct store_tx *tx, const struct command *command, const struct outcome *outcome,
+                  enum err denied);
 
 /* The chain, checked record by record. ERR_OK; ERR_END at the end; ERR_CORRUPT when this record
  * does not follow from the previous one. */

@@ -16,7 +16,8 @@ struct authenticator {
     /* In the batch: is the caller still who it was (session alive, user active, role)? */
     enum err (*recheck)(const struct store_view *view, int64_t now_us, struct arena *arena,
                         struct caller *caller);
-    /* System command: notes that the sessions of command->prepared (struct touch_list) were used. */
+    /* System command: notes that the sessions of command->prepared (struct touch_list) were used.
+     */
     const struct command_row *touch;
 };
 

@@ -1,3 +1,4 @@
+/* The checks of gate.h in their order; each refuses with the error that the contracts name. */
 #include "engine/gate.h"
 
 #include <string.h>
@@ -175,8 +176,7 @@ static enum err gate_rate(struct request *request) {
                              ? id_bytes(&command->caller.user_id)
                              : str_from((const char *)address.bytes, sizeof(address.bytes));
     struct limiter_verdict verdict =
-        limiter_take(rate, subject, rate_per_minute(command->settings, rate),
-                     clock_monotonic_us());
+        limiter_take(rate, subject, rate_per_minute(command->settings, rate), clock_monotonic_us());
     request->rate_limit = verdict.limit;
     request->rate_remaining = verdict.remaining;
     request->rate_reset_s = verdict.reset_s;

@@ -166,30 +166,12 @@ static struct str headers_make(const struct request *request, uint16_t status) {
 
 /* ---- bodies ---- */
 
-static yyjson_mut_val *faults_value(yyjson_mut_doc *doc, const struct schema_faults *faults,
-                                    struct arena *arena) {
-    yyjson_mut_val *object = yyjson_mut_obj(doc);
-    if (faults->is_object_missing) {
-        yyjson_mut_val *list = json_add_array(doc, object, "_schema");
-        yyjson_mut_arr_add_str(doc, list, "Invalid input type.");
-    }
-    for (uint32_t i = 0; i < faults->count; i++) {
-        const struct schema_fault *fault = &faults->faults[i];
-        struct str path = arena_copy(arena, fault->path);
-        yyjson_mut_val *list = yyjson_mut_obj_getn(object, path.data, path.len);
-        if (list == NULL) {
-            list = yyjson_mut_arr(doc);
-            yyjson_mut_obj_add(object, yyjson_mut_strn(doc, path.data, path.len), list);
-        }
-        yyjson_mut_arr_add_strn(doc, list, fault->text.data, fault->text.len);
-    }
-    return object;
-}
-
 static yyjson_mut_val *error_details(struct request *request, yyjson_mut_doc *doc, enum err err) {
     struct outcome *outcome = &request->outcome;
     if (outcome->faults != NULL && outcome->details == NULL) {
-        return faults_value(doc, outcome->faults, request->arena);
+        yyjson_mut_val *faults = yyjson_mut_obj(doc);
+        json_add_faults(doc, faults, outcome->faults);
+        return faults;
     }
     yyjson_mut_val *details = outcome->details ? outcome->details : yyjson_mut_obj(doc);
     const char *reason = err_row(err)->reason;
@@ -276,8 +258,8 @@ static void reply_json(struct request *request, enum err err, uint16_t status) {
     yyjson_mut_doc *doc = outcome->doc ? outcome->doc : json_doc(request->arena);
     struct str message = str_from_c(outcome->message ? outcome->message : err_row(err)->sentence);
     bool is_problem = err != ERR_OK && wants_problem(request);
-    bool is_bare = request->endpoint != NULL && request->endpoint->form == FORM_BARE &&
-                   outcome->data != NULL;
+    bool is_bare =
+        request->endpoint != NULL && request->endpoint->form == FORM_BARE && outcome->data != NULL;
     yyjson_mut_val *root = NULL;
     if (is_bare) {
         root = outcome->data;
@@ -337,8 +319,8 @@ void reply_render_kept(struct request *request) {
 void reply_render_options(struct request *request) {
     struct http_reply *reply = &request->reply;
     struct str origin = http_header(&request->exchange->head, STR("Origin"));
-    bool is_allowed = !str_is_none(origin) &&
-                      !str_is_none(cors_origin(&request->exchange->head, true));
+    bool is_allowed =
+        !str_is_none(origin) && !str_is_none(cors_origin(&request->exchange->head, true));
     bool is_asterisk = str_equal(request->exchange->head.path, STR("*"));
     if (!is_allowed && !is_asterisk && request->route.allow == 0) {
         reply_render_error(request, ERR_NOT_FOUND);
