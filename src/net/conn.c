@@ -119,6 +119,7 @@ static void enter_idle(struct conn *conn, int64_t timeout_us) {
 void conn_handshake_done(struct conn *conn) {
     struct server_stats *stats = &conn->server->stats;
     CHECK(conn->state == CONN_HANDSHAKE);
+    tls_handshake_finish(conn->tls);
     if (tls_is_resumed(conn->tls)) {
         stats->handshakes_resumed += 1;
     } else {
