@@ -11,6 +11,13 @@ static enum err read_nothing(struct request *request, const struct store_view *v
     return ERR_OK;
 }
 
+struct params {
+    struct schema_set set;
+    struct id id;
+};
+static const struct field params_fields[] = {FIELD(struct params, id, FIELD_ID, .doc = "Which.")};
+static const struct schema params_schema = SCHEMA("params", struct params, params_fields);
+
 static const struct endpoint rows[] = {
     {.id = "first",
      .method = HTTP_GET,
@@ -21,8 +28,9 @@ static const struct endpoint rows[] = {
      .read = read_nothing},
     {.id = "second",
      .method = HTTP_GET,
-     .path = "/second",
+     .path = "/second/{id}",
      .doc = "Second.",
+     .params = &params_schema,
      .tag = "test",
      .auth = AUTH_NONE,
      .read = read_nothing},
@@ -59,23 +67,24 @@ TEST(metrics_requests_by_endpoint_and_status) {
     metrics_request(1, 503, 0);
     metrics_request(METRICS_NO_ENDPOINT, 404, -5);
     REQUIRE(format());
-    EXPECT(has_line("http_requests_total{method=\"GET\",endpoint=\"first\",status=\"200\"} 2"));
-    EXPECT(has_line("http_requests_total{method=\"GET\",endpoint=\"first\",status=\"404\"} 1"));
-    EXPECT(has_line("http_requests_total{method=\"GET\",endpoint=\"second\",status=\"503\"} 1"));
+    EXPECT(has_line("http_requests_total{method=\"GET\",endpoint=\"/first\",status=\"200\"} 2"));
+    EXPECT(has_line("http_requests_total{method=\"GET\",endpoint=\"/first\",status=\"404\"} 1"));
+    EXPECT(
+        has_line("http_requests_total{method=\"GET\",endpoint=\"/second/{id}\",status=\"503\"} 1"));
     EXPECT(has_line("http_requests_total{method=\"none\",endpoint=\"none\",status=\"404\"} 1"));
     EXPECT(strstr(text, "status=\"other\"") == NULL);
     /* Buckets are cumulative and include their bound. */
-    EXPECT(has_line("http_request_duration_seconds_bucket{method=\"GET\",endpoint=\"first\","
+    EXPECT(has_line("http_request_duration_seconds_bucket{method=\"GET\",endpoint=\"/first\","
                     "le=\"0.000100\"} 1"));
-    EXPECT(has_line("http_request_duration_seconds_bucket{method=\"GET\",endpoint=\"first\","
+    EXPECT(has_line("http_request_duration_seconds_bucket{method=\"GET\",endpoint=\"/first\","
                     "le=\"0.000250\"} 2"));
-    EXPECT(has_line("http_request_duration_seconds_bucket{method=\"GET\",endpoint=\"first\","
+    EXPECT(has_line("http_request_duration_seconds_bucket{method=\"GET\",endpoint=\"/first\","
                     "le=\"10.000000\"} 2"));
-    EXPECT(has_line("http_request_duration_seconds_bucket{method=\"GET\",endpoint=\"first\","
+    EXPECT(has_line("http_request_duration_seconds_bucket{method=\"GET\",endpoint=\"/first\","
                     "le=\"+Inf\"} 3"));
-    EXPECT(has_line("http_request_duration_seconds_sum{method=\"GET\",endpoint=\"first\"} "
+    EXPECT(has_line("http_request_duration_seconds_sum{method=\"GET\",endpoint=\"/first\"} "
                     "20.000201"));
-    EXPECT(has_line("http_request_duration_seconds_count{method=\"GET\",endpoint=\"first\"} 3"));
+    EXPECT(has_line("http_request_duration_seconds_count{method=\"GET\",endpoint=\"/first\"} 3"));
     struct metrics_totals totals;
     metrics_totals_read(&totals);
     EXPECT_EQ_UINT(totals.requests, 5);
@@ -114,7 +123,7 @@ TEST(metrics_reopen_starts_at_zero) {
     metrics_count(METRIC_FAILED_LOGINS, 5);
     REQUIRE(open_metrics());
     REQUIRE(format());
-    EXPECT(strstr(text, "endpoint=\"first\"") == NULL);
+    EXPECT(strstr(text, "endpoint=\"/first\"") == NULL);
     EXPECT(has_line("flowlet_failed_logins_total 0"));
 }
 
@@ -132,8 +141,10 @@ TEST(metrics_worst_case_fits) {
         metrics_set((enum metric)metric, UINT64_MAX);
     }
     REQUIRE(format());
-    EXPECT(has_line("http_requests_total{method=\"GET\",endpoint=\"first\",status=\"other\"} 484"));
-    EXPECT(has_line("http_request_duration_seconds_count{method=\"GET\",endpoint=\"second\"} 500"));
+    EXPECT(
+        has_line("http_requests_total{method=\"GET\",endpoint=\"/first\",status=\"other\"} 484"));
+    EXPECT(has_line(
+        "http_request_duration_seconds_count{method=\"GET\",endpoint=\"/second/{id}\"} 500"));
     EXPECT_DIES(metrics_request(2, 200, 1));
 }
 
