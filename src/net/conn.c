@@ -474,7 +474,8 @@ void conn_settle(struct conn *conn) {
         if (conn->may_read) {
             events = 0;
         }
-        has_work = conn->state == CONN_REPLY && !conn->is_blocked && !conn->is_stream_asleep;
+        bool is_asleep = conn->is_stream_asleep && conn->reply_front.len == 0;
+        has_work = conn->state == CONN_REPLY && !conn->is_blocked && !is_asleep;
     }
     if (conn->is_blocked) {
         events |= LOOP_WRITE;

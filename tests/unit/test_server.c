@@ -1180,7 +1180,9 @@ TEST(server_drains)
     /* Sent, but not read by the server yet. */
     client_send(&late, GET("/"));
     server_drain(server, clock_monotonic_us() + 4000000, on_drained, NULL);
+    EXPECT(server->listener_count > 0);
     EXPECT(client_wait_end(&idle));
+    EXPECT_EQ_UINT(server->listener_count, 0);
     EXPECT(client_wait_end(&late));
     EXPECT(strstr(late.data, "hello") != NULL);
     EXPECT_EQ_UINT(drained_count, 0);
