@@ -190,8 +190,6 @@ TEST(settings_environment_is_read) {
                                 "COFFER_HTTP_HEAD_TIMEOUT=5",
                                 "COFFER_HTTP_CONNECTIONS_PER_ADDRESS=7",
                                 "COFFER_NAME=a=b",
-                                "COFFER_KEY=00ff",
-                                "COFFER_ADMIN_PASSWORD=secret",
                                 NULL};
     EXPECT_EQ_INT(settings_parse_environment(&settings, good, &problem), ERR_OK);
     EXPECT_EQ_INT(settings_us(&settings, SETTING_HEAD_TIMEOUT_ID), 5000000);
@@ -199,9 +197,13 @@ TEST(settings_environment_is_read) {
     EXPECT_EQ_STR(settings.texts[SETTING_NAME_ID], "a=b");
     EXPECT_EQ_STR(settings.sources[SETTING_NAME_ID], "environment");
 
-    const char *const bad[] = {
-        "COFFER_HTTP_HEAD_TIMEOUTS=5", "COFFER_http_head_timeout=5", "COFFER_=5",
-        "COFFER_SANDBOX=no",           "COFFER_RATE_LOGIN",          "COFFER_HTTP.HEAD-TIMEOUT=5"};
+    const char *const bad[] = {"COFFER_HTTP_HEAD_TIMEOUTS=5",
+                               "COFFER_http_head_timeout=5",
+                               "COFFER_=5",
+                               "COFFER_SANDBOX=no",
+                               "COFFER_KEY=00ff",
+                               "COFFER_RATE_LOGIN",
+                               "COFFER_HTTP.HEAD-TIMEOUT=5"};
     for (size_t index = 0; index < COUNT_OF(bad); index += 1) {
         const char *const environment[] = {bad[index], NULL};
         problem = NULL;
