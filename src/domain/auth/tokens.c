@@ -289,10 +289,13 @@ static enum err resolve_opaque(const struct store_view *view, int64_t now_us, st
     struct store_scope system = {.kind = STORE_SCOPE_SYSTEM};
     struct session session;
     struct hash hash;
+    char memory[2 * HASH_BYTES]; /* bytes 00 and 01 take two */
+    struct buf key = buf_over(memory, sizeof(memory));
     if (!token_store_key(token, &hash)) {
         return ERR_TOKEN_INVALID;
     }
-    enum err err = store_find(view, system, &session_table, SESSION_INDEX_TOKEN, hash_bytes(&hash),
+    store_key_put_text(&key, hash_bytes(&hash), true);
+    enum err err = store_find(view, system, &session_table, SESSION_INDEX_TOKEN, buf_str(&key),
                               arena, &session);
     if (err != ERR_OK) {
         return err == ERR_NOT_FOUND ? ERR_TOKEN_INVALID : err;
