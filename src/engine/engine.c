@@ -456,9 +456,11 @@ static enum err engine_parts_open(struct engine *engine, const char **problem) {
     limiter_open(salt);
     random_bytes(engine->request_seed, sizeof(engine->request_seed));
     reply_headers_open(options->settings);
-    metrics_open(options->router);
     *problem = "there is no memory for the engine";
-    enum err err = passwords_open(engine);
+    enum err err = metrics_open(options->router);
+    if (err == ERR_OK) {
+        err = passwords_open(engine);
+    }
     if (err == ERR_OK) {
         err = command_queue_open(engine, &engine->queue);
     }

@@ -126,14 +126,25 @@ static uint32_t retry_after_s(const struct request *request, uint16_t status) {
     return status == 503 ? 1 : 0;
 }
 
+/* Pages are asked for again each time, data is never kept, unless the endpoint says otherwise. */
+static void put_caching(struct buf *out, const struct request *request) {
+    bool is_page = request->endpoint != NULL && request->endpoint->form == FORM_RAW;
+    if (request->max_age_s > 0 && request->outcome.err == ERR_OK) {
+        buf_put_c(out, "Cache-Control: public, max-age=");
+        buf_put_u64(out, request->max_age_s);
+        buf_put(out, "\r\n", 2);
+    } else {
+        buf_put_c(out, is_page ? "Cache-Control: no-cache\r\n" : "Cache-Control: no-store\r\n");
+    }
+}
+
 static void put_headers(struct buf *out, const struct request *request, uint16_t status) {
     put_line(out, "X-Request-ID", request->command.request_id);
     buf_put(out, security_headers, sizeof(security_headers) - 1);
     if (request->exchange->is_tls) {
         buf_put(out, transport_header, sizeof(transport_header) - 1);
     }
-    bool is_page = request->endpoint != NULL && request->endpoint->form == FORM_RAW;
-    buf_put_c(out, is_page ? "Cache-Control: no-cache\r\n" : "Cache-Control: no-store\r\n");
+    put_caching(out, request);
     put_cors(out, request, false);
     put_rate(out, request, status);
     uint32_t retry = retry_after_s(request, status);

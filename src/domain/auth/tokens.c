@@ -410,6 +410,7 @@ enum err tokens_jwks(struct request *request, const struct store_view *view) {
     jose_jwks_format(keys, count, &out);
     CHECK(!out.is_full);
     request->raw_type = STR("application/json");
+    request->max_age_s = 3600;
     request->raw_body = buf_str(&out);
     return ERR_OK;
 }
