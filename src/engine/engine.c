@@ -345,7 +345,7 @@ static void on_refusal(void *ctx, struct http_exchange *exchange, enum err why,
         request = request_make(ctx, exchange);
     }
     if (request == NULL) {
-        *reply = (struct http_reply){.status = err_row(why)->status, .must_close = true};
+        reply_render_alone(reply, why);
         return;
     }
     reply_render_error(request, why);

@@ -98,6 +98,8 @@ void reply_render_kept(struct request *request);
 /* Refusals before there is a request. */
 void reply_render_error(struct request *request, enum err err);
 void reply_headers_open(const struct settings *settings);
+/* Where there is no request, nor memory for one: constant texts. */
+void reply_render_alone(struct http_reply *reply, enum err err);
 /* CORS preflight and OPTIONS. */
 void reply_render_options(struct request *request);
 

@@ -318,6 +318,15 @@ void reply_render_error(struct request *request, enum err err) {
     reply_render(request);
 }
 
+void reply_render_alone(struct http_reply *reply, enum err err) {
+    *reply = (struct http_reply){.status = err_row(err)->status, .must_close = true};
+    reply->headers = str_from(security_headers, sizeof(security_headers) - 1);
+    if (reply->status == 503) {
+        reply_bare(reply, err);
+        reply->headers = STR("Retry-After: 1\r\nCache-Control: no-store\r\n");
+    }
+}
+
 /* The body is a kept one; headers are of this request. */
 void reply_render_kept(struct request *request) {
     request->reply.content_type = STR("application/json");
