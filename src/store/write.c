@@ -230,8 +230,7 @@ static struct str record_encode(struct store_tx *tx, const struct store_table *t
                  record, old, &out);
     CHECK(!out.is_full);
     CHECK(out.len <= STORE_RECORD_BYTES_MAX);
-    enum err err = codec_split(&place, buf_str(&out), parts);
-    CHECK(err == ERR_OK);
+    codec_parts_find(table->row, buf_str(&out), parts);
     return buf_str(&out);
 }
 
