@@ -4,113 +4,7 @@
  */
 #include "test.h"
 
-#include <bearssl.h>
-
-#include "crypto/cert.h"
-#include "net/tls.h"
-
-enum { FILE_BYTES = CERT_PEM_BYTES_MAX };
-
-/* --- certificates ------------------------------------------------------------------------------
- */
-
-struct identity {
-    char certificate[FILE_BYTES];
-    char key[FILE_BYTES];
-    struct server_tls_files files;
-};
-
-static void identity_make(struct identity *identity) {
-    struct cert_request request = {.names = {STR("localhost")}, .name_count = 1};
-    struct buf certificate = buf_over(identity->certificate, FILE_BYTES);
-    struct buf key = buf_over(identity->key, FILE_BYTES);
-    struct hash fingerprint;
-    uint8_t entropy[CERT_ENTROPY_BYTES];
-    request.now_us = INT64_C(1800000000) * 1000000;
-    test_random_fill(entropy, sizeof entropy);
-    EXPECT(cert_make(&request, entropy, &certificate, &key, &fingerprint) == ERR_OK);
-    identity->files.certificate_pem = buf_str(&certificate);
-    identity->files.key_pem = buf_str(&key);
-}
-
-/* --- a client that believes every certificate --------------------------------------------------
- */
-
-struct trusting {
-    const br_x509_class *vtable;
-    br_x509_decoder_context decoder;
-    bool is_leaf;
-    uint32_t leaf_sum; /* tells certificates apart */
-};
-
-static void trusting_chain(const br_x509_class **ctx, const char *name) {
-    (void)name;
-    struct trusting *x = (struct trusting *)(void *)ctx;
-    br_x509_decoder_init(&x->decoder, NULL, NULL);
-    x->is_leaf = true;
-    x->leaf_sum = 0;
-}
-
-static void trusting_cert(const br_x509_class **ctx, uint32_t bytes) {
-    (void)ctx;
-    (void)bytes;
-}
-
-static void trusting_append(const br_x509_class **ctx, const unsigned char *data, size_t bytes) {
-    struct trusting *x = (struct trusting *)(void *)ctx;
-    if (x->is_leaf) {
-        br_x509_decoder_push(&x->decoder, data, bytes);
-        for (size_t index = 0; index < bytes; index++) {
-            x->leaf_sum = x->leaf_sum * 31 + data[index];
-        }
-    }
-}
-
-static void trusting_cert_end(const br_x509_class **ctx) {
-    ((struct trusting *)(void *)ctx)->is_leaf = false;
-}
-
-static unsigned trusting_chain_end(const br_x509_class **ctx) {
-    (void)ctx;
-    return 0;
-}
-
-static const br_x509_pkey *trusting_key(const br_x509_class *const *ctx, unsigned *usages) {
-    const struct trusting *x = (const struct trusting *)(const void *)ctx;
-    if (usages != NULL) {
-        *usages = BR_KEYTYPE_SIGN;
-    }
-    return br_x509_decoder_get_pkey((br_x509_decoder_context *)(uintptr_t)&x->decoder);
-}
-
-static const br_x509_class trusting_class = {
-    sizeof(struct trusting), trusting_chain,     trusting_cert, trusting_append,
-    trusting_cert_end,       trusting_chain_end, trusting_key,
-};
-
-struct client {
-    br_ssl_client_context ssl;
-    br_x509_minimal_context unused;
-    struct trusting trusting;
-    uint8_t buffer[BR_SSL_BUFSIZE_BIDI];
-};
-
-static void client_start(struct client *client, const char **protocols, size_t protocol_count,
-                         const br_ssl_session_parameters *session) {
-    uint8_t entropy[32];
-    memset(client, 0, sizeof *client);
-    br_ssl_client_init_full(&client->ssl, &client->unused, NULL, 0);
-    client->trusting.vtable = &trusting_class;
-    br_ssl_engine_set_x509(&client->ssl.eng, &client->trusting.vtable);
-    br_ssl_engine_set_buffer(&client->ssl.eng, client->buffer, sizeof client->buffer, 1);
-    br_ssl_engine_set_protocol_names(&client->ssl.eng, protocols, protocol_count);
-    test_random_fill(entropy, sizeof entropy);
-    br_ssl_engine_inject_entropy(&client->ssl.eng, entropy, sizeof entropy);
-    if (session != NULL) {
-        br_ssl_engine_set_session_parameters(&client->ssl.eng, session);
-    }
-    EXPECT(br_ssl_client_reset(&client->ssl, "localhost", session != NULL) == 1);
-}
+#include "support/tls_support.h"
 
 /* --- both together -----------------------------------------------------------------------------
  */
@@ -118,10 +12,23 @@ static void client_start(struct client *client, const char **protocols, size_t p
 static _Alignas(16) uint8_t context[TLS_CONTEXT_BYTES];
 static uint8_t in[TLS_IN_BYTES];
 static uint8_t out[TLS_OUT_BYTES];
-static struct client client;
-static struct identity identity;
+static struct tls_client client;
+static struct tls_identity identity;
 static struct tls_config *config;
 static const char *http[] = {"h2", "http/1.1"};
+
+static void identity_make(struct tls_identity *made) {
+    uint8_t entropy[CERT_ENTROPY_BYTES];
+    test_random_fill(entropy, sizeof entropy);
+    EXPECT(tls_identity_make(made, entropy));
+}
+
+static void client_start(const char **protocols, size_t protocol_count,
+                         const br_ssl_session_parameters *session) {
+    struct tls_client_wishes wishes = {protocols, protocol_count, session, 0, {0}};
+    test_random_fill(wishes.entropy, sizeof wishes.entropy);
+    EXPECT(tls_client_start(&client, &wishes));
+}
 
 static struct tls *server_start(void) {
     return tls_start(context, in, out, config, 1);
@@ -211,7 +118,7 @@ TEST(tls_shakes_hands_and_carries_bytes)
     REQUIRE(config_open(10));
     for (uint32_t round = 0; round < 5; round++) {
         struct tls *tls = server_start();
-        client_start(&client, http, COUNT_OF(http), NULL);
+        client_start(http, COUNT_OF(http), NULL);
         EXPECT(!tls_is_open(tls));
         talk(tls);
         EXPECT(tls_is_open(tls));
@@ -242,7 +149,7 @@ TEST(tls_is_not_quiet_within_a_record)
 {
     REQUIRE(config_open(0));
     struct tls *tls = server_start();
-    client_start(&client, NULL, 0, NULL);
+    client_start(NULL, 0, NULL);
     talk(tls);
     size_t room = 0;
     uint32_t bytes = 0;
@@ -277,7 +184,7 @@ static br_ssl_session_parameters session;
 
 static bool resume(void) {
     struct tls *tls = server_start();
-    client_start(&client, http, COUNT_OF(http), &session);
+    client_start(http, COUNT_OF(http), &session);
     talk(tls);
     EXPECT(tls_is_open(tls));
     bool is_resumed = tls_is_resumed(tls);
@@ -290,7 +197,7 @@ TEST(tls_resumes_sessions)
 {
     REQUIRE(config_open(10));
     struct tls *tls = server_start();
-    client_start(&client, http, COUNT_OF(http), NULL);
+    client_start(http, COUNT_OF(http), NULL);
     talk(tls);
     br_ssl_engine_get_session_parameters(&client.ssl.eng, &session);
     tls_finish(tls);
@@ -299,7 +206,7 @@ TEST(tls_resumes_sessions)
     /* Unknown names only: alert 120, also when resuming (stock BearSSL reads out of bounds). */
     static const char *unknown[] = {"h2"};
     tls = server_start();
-    client_start(&client, unknown, 1, &session);
+    client_start(unknown, 1, &session);
     talk(tls);
     EXPECT(tls_is_closed(tls));
     EXPECT_EQ_INT(br_ssl_engine_last_error(&client.ssl.eng), BR_ERR_RECV_FATAL_ALERT + 120);
@@ -355,7 +262,7 @@ TEST(tls_survives_damaged_bytes)
     uint32_t open_count = 0;
     for (uint32_t round = 0; round < 300; round++) {
         struct tls *tls = server_start();
-        client_start(&client, http, COUNT_OF(http), NULL);
+        client_start(http, COUNT_OF(http), NULL);
         bool has_moved = true;
         uint64_t damage = 1 + test_random_below(400);
         while (has_moved) {
@@ -379,14 +286,14 @@ TEST(tls_survives_damaged_bytes)
 
 TEST(tls_reloads_certificates_without_hurting_handshakes)
 {
-    static struct identity others[1];
+    static struct tls_identity others[1];
     static _Alignas(16) uint8_t contexts[2][TLS_CONTEXT_BYTES];
     static uint8_t spare_in[2][TLS_IN_BYTES];
     static uint8_t spare_out[2][TLS_OUT_BYTES];
     const char *problem = "";
     REQUIRE(config_open(10));
     struct tls *tls = server_start();
-    client_start(&client, http, COUNT_OF(http), NULL);
+    client_start(http, COUNT_OF(http), NULL);
     EXPECT(to_server(tls));
     identity_make(&others[0]);
     EXPECT(tls_config_reload(config, &others[0].files, &problem) == ERR_OK);
@@ -405,7 +312,7 @@ TEST(tls_reloads_certificates_without_hurting_handshakes)
     tls_finish(second);
     tls_finish(third);
     tls = server_start();
-    client_start(&client, http, COUNT_OF(http), NULL);
+    client_start(http, COUNT_OF(http), NULL);
     talk(tls);
     EXPECT(tls_is_open(tls));
     EXPECT(client.trusting.leaf_sum != first);
@@ -416,7 +323,7 @@ TEST(tls_reloads_certificates_without_hurting_handshakes)
     bad = (struct server_tls_files){identity.files.certificate_pem, others[0].files.key_pem};
     EXPECT(tls_config_reload(config, &bad, &problem) == ERR_CRYPTO);
     tls = server_start();
-    client_start(&client, http, COUNT_OF(http), NULL);
+    client_start(http, COUNT_OF(http), NULL);
     talk(tls);
     EXPECT(tls_is_open(tls));
     tls_finish(tls);
