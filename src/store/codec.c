@@ -131,8 +131,8 @@ static uint32_t checksum_make(const struct codec_place *place, struct str bytes)
     buf_put(&head, bytes.data, 3);
     CHECK(!head.is_full);
     uLong sum = crc32(0, (const Bytef *)memory, head.len);
-    sum = crc32(sum, (const Bytef *)bytes.data + CODEC_HEADER_BYTES,
-                bytes.len - CODEC_HEADER_BYTES);
+    sum =
+        crc32(sum, (const Bytef *)bytes.data + CODEC_HEADER_BYTES, bytes.len - CODEC_HEADER_BYTES);
     return (uint32_t)sum;
 }
 

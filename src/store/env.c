@@ -259,8 +259,7 @@ static enum err store_open_files(struct store *store, const char **problem) {
     return err;
 }
 
-enum err store_open(struct store **out, const struct store_options *options,
-                    const char **problem) {
+enum err store_open(struct store **out, const struct store_options *options, const char **problem) {
     CHECK(options->table_count <= STORE_TABLES_MAX);
     *out = NULL;
     *problem = "the path of the store is too long";
@@ -274,6 +273,8 @@ enum err store_open(struct store **out, const struct store_options *options,
     }
     store->options = *options;
     store->lock_fd = -1;
+    store->io.ask_fd = -1;
+    store->io.done_fd = -1;
     options_default(&store->options);
     (void)snprintf(store->folder, sizeof store->folder, "%s", options->folder);
     store->options.folder = store->folder;

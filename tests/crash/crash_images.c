@@ -101,9 +101,9 @@ static struct item item_make(uint32_t number, int64_t version, char name[64]) {
                         .note = {note_text, note_len(number, version)}};
     (void)snprintf(name, 64, "item %u %" PRId64, number, version);
     item.name = str_from_c(name);
-    static const size_t members[] = {offsetof(struct item, id),     offsetof(struct item, owner),
-                                     offsetof(struct item, name),   offsetof(struct item, rank),
-                                     offsetof(struct item, color),  offsetof(struct item, secret),
+    static const size_t members[] = {offsetof(struct item, id),    offsetof(struct item, owner),
+                                     offsetof(struct item, name),  offsetof(struct item, rank),
+                                     offsetof(struct item, color), offsetof(struct item, secret),
                                      offsetof(struct item, note)};
     for (uint32_t index = 0; index < COUNT_OF(members); index += 1) {
         item.set.present |= schema_bit(&item_schema, members[index]);
@@ -344,7 +344,7 @@ struct shared {
     uint64_t image; /* being looked at */
     uint64_t passed;
     uint64_t failed;
-    uint64_t newer; /* images that held a batch which was not acknowledged yet */
+    uint64_t newer;  /* images that held a batch which was not acknowledged yet */
     uint64_t opened; /* that were also opened for writing */
     uint64_t at_event;
 };
@@ -459,10 +459,9 @@ static bool rest_matches(struct store_bench *bench, const struct model *model) {
     }
     uint8_t memory[8];
     struct entry entry;
-    bool has_last = model->entry_count == 0 ||
-                    store_get(view, scope_system, &entry_table,
-                              store_key_int(model->entry_count, memory), &bench->arena,
-                              &entry) == ERR_OK;
+    bool has_last = model->entry_count == 0 || store_get(view, scope_system, &entry_table,
+                                                         store_key_int(model->entry_count, memory),
+                                                         &bench->arena, &entry) == ERR_OK;
     return has_last && store_count(view, &word_table) == words &&
            store_count(view, &entry_table) == (uint64_t)model->entry_count;
 }

@@ -236,8 +236,7 @@ static bool round_run(struct store_bench *bench, uint64_t n, uint64_t *passed, u
     *passed += problem == NULL ? 1 : 0;
     *failed += problem == NULL ? 0 : 1;
     if (problem != NULL) {
-        printf("  FAILED mode %s, operation %" PRIu64 ", status %x, %" PRIu64
-               " acknowledged: %s\n",
+        printf("  FAILED mode %s, operation %" PRIu64 ", status %x, %" PRIu64 " acknowledged: %s\n",
                mode_names[mode], n, (unsigned)status, shared->acked, problem);
     }
     return has_faulted;

@@ -283,8 +283,8 @@ static bool scan_agrees(struct store_bench *bench) {
     struct question question = {
         .index = indexes[test_random_below(COUNT_OF(indexes))],
         .prefix_owner = (uint32_t)test_random_below(OWNERS + 1),
-        .prefix_name = (uint32_t)test_random_below(2) == 0 ? NAMES
-                                                           : (uint32_t)test_random_below(NAMES),
+        .prefix_name =
+            (uint32_t)test_random_below(2) == 0 ? NAMES : (uint32_t)test_random_below(NAMES),
         .is_descending = test_random_below(2) == 0,
     };
     struct store_scope scope = scope_make(&question.owner);
@@ -300,7 +300,8 @@ static bool scan_agrees(struct store_bench *bench) {
     return pages_agree(bench, &question, scope, buf_str(&prefix));
 }
 
-TEST(model_store_agrees_on_random_batches) {
+TEST(model_store_agrees_on_random_batches)
+{
     struct store_bench bench;
     memset(model, 0, sizeof model);
     memset(note_text, 'n', sizeof note_text);

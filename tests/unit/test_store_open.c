@@ -39,7 +39,8 @@ static void path_make(char path[512], const char *folder, const char *name) {
 
 /* ---- opening ---- */
 
-TEST(store_open_makes_its_folder_and_cleans_up_an_interrupted_first_boot) {
+TEST(store_open_makes_its_folder_and_cleans_up_an_interrupted_first_boot)
+{
     struct store_bench bench;
     REQUIRE(bench_open(&bench, NULL));
     store_close(bench.store);
@@ -60,7 +61,8 @@ TEST(store_open_makes_its_folder_and_cleans_up_an_interrupted_first_boot) {
     bench_close(&bench);
 }
 
-TEST(store_open_refuses_what_is_no_store) {
+TEST(store_open_refuses_what_is_no_store)
+{
     struct store_bench bench;
     REQUIRE(bench_open(&bench, NULL));
     store_close(bench.store);
@@ -78,7 +80,8 @@ TEST(store_open_refuses_what_is_no_store) {
     bench_close(&bench);
 }
 
-TEST(store_open_allows_one_writer_and_any_readers) {
+TEST(store_open_allows_one_writer_and_any_readers)
+{
     struct store_bench bench;
     REQUIRE(bench_open(&bench, NULL));
     fflush(NULL);
@@ -92,7 +95,8 @@ TEST(store_open_allows_one_writer_and_any_readers) {
     bench_close(&bench);
 }
 
-TEST(store_open_refuses_another_key) {
+TEST(store_open_refuses_another_key)
+{
     struct store_bench bench;
     REQUIRE(bench_open(&bench, NULL));
     struct item item = bench_item(&bench, 1, "one", 1);
@@ -121,7 +125,8 @@ static uint32_t put_run(struct store_tx *tx, void *ctx) {
     return 1;
 }
 
-TEST(store_readers_in_another_process_follow_the_writer) {
+TEST(store_readers_in_another_process_follow_the_writer)
+{
     struct store_bench bench;
     int to_child[2];
     int to_parent[2];
@@ -140,8 +145,8 @@ TEST(store_readers_in_another_process_follow_the_writer) {
         bool is_fine = store_open(&bench.store, &read_options, &problem) == ERR_OK;
         for (uint64_t round = 0; round < 5; round += 1) {
             char byte = 'r';
-            is_fine = is_fine && write(to_parent[1], &byte, 1) == 1 &&
-                      read(to_child[0], &byte, 1) == 1;
+            is_fine =
+                is_fine && write(to_parent[1], &byte, 1) == 1 && read(to_child[0], &byte, 1) == 1;
             store_tick_end(bench.store);
             struct item found;
             is_fine = is_fine && bench_get(&bench, id_from_number(round), &found) == ERR_OK;
@@ -180,7 +185,8 @@ static void nothing_done(void *ctx) {
     (void)ctx;
 }
 
-TEST(store_refuses_batches_before_the_map_is_full_and_recovers_by_deleting) {
+TEST(store_refuses_batches_before_the_map_is_full_and_recovers_by_deleting)
+{
     struct store_bench bench;
     struct store_options options = bench_options();
     options.map_bytes_start = 1 << 20;
@@ -247,9 +253,13 @@ static const struct schema old_schema = SCHEMA("old_item", struct old_item, old_
 static const struct table_index old_indexes[] = {
     {.name = "by_gone", .offsets = {offsetof(struct old_item, gone)}, .offset_count = 1},
 };
-static const struct table old_table = {
-    .name = "people", .id = 9, .version = 1, .schema = &old_schema,
-    .key_offset = offsetof(struct old_item, id), .indexes = old_indexes, .index_count = 1};
+static const struct table old_table = {.name = "people",
+                                       .id = 9,
+                                       .version = 1,
+                                       .schema = &old_schema,
+                                       .key_offset = offsetof(struct old_item, id),
+                                       .indexes = old_indexes,
+                                       .index_count = 1};
 
 struct new_item {
     struct schema_set set;
@@ -264,12 +274,18 @@ static const struct field new_fields[] = {
 };
 static const struct schema new_schema = SCHEMA("new_item", struct new_item, new_fields);
 static const struct table_index new_indexes[] = {
-    {.name = "by_last", .offsets = {offsetof(struct new_item, last)}, .offset_count = 1,
+    {.name = "by_last",
+     .offsets = {offsetof(struct new_item, last)},
+     .offset_count = 1,
      .is_unique = true},
 };
-static const struct table new_table = {
-    .name = "people", .id = 9, .version = 2, .schema = &new_schema,
-    .key_offset = offsetof(struct new_item, id), .indexes = new_indexes, .index_count = 1};
+static const struct table new_table = {.name = "people",
+                                       .id = 9,
+                                       .version = 2,
+                                       .schema = &new_schema,
+                                       .key_offset = offsetof(struct new_item, id),
+                                       .indexes = new_indexes,
+                                       .index_count = 1};
 
 static const struct table *const old_tables[] = {&old_table};
 static const struct table *const new_tables[] = {&new_table};
@@ -278,8 +294,10 @@ static uint32_t old_put_run(struct store_tx *tx, void *ctx) {
     const struct table *table = ctx;
     static const struct str names[] = {{"Ada Lovelace", 12}, {"Alan Turing", 11}, {"Kurt G", 6}};
     for (uint32_t index = 0; index < COUNT_OF(names); index += 1) {
-        struct old_item item = {.set = {.present = 7}, .id = id_from_number(index + 1),
-                                .full_name = names[index], .gone = index};
+        struct old_item item = {.set = {.present = 7},
+                                .id = id_from_number(index + 1),
+                                .full_name = names[index],
+                                .gone = index};
         store_tx_command(tx, entropy);
         store_put(tx, table, &item);
     }
@@ -349,7 +367,8 @@ static bool old_store_make(struct store_bench *bench) {
     return true;
 }
 
-TEST(store_migrations_run_in_order_once_and_rebuild_indexes) {
+TEST(store_migrations_run_in_order_once_and_rebuild_indexes)
+{
     struct store_bench bench;
     REQUIRE(old_store_make(&bench));
     struct store_options options = migrated_options(&bench);
@@ -383,7 +402,8 @@ TEST(store_migrations_run_in_order_once_and_rebuild_indexes) {
     bench_close(&bench);
 }
 
-TEST(store_migration_that_fails_leaves_everything_as_it_was) {
+TEST(store_migration_that_fails_leaves_everything_as_it_was)
+{
     struct store_bench bench;
     REQUIRE(old_store_make(&bench));
     struct store_options options = migrated_options(&bench);
@@ -396,14 +416,19 @@ TEST(store_migration_that_fails_leaves_everything_as_it_was) {
     bench_close(&bench);
 }
 
-TEST(store_rebuilds_an_index_whose_row_changed) {
+TEST(store_rebuilds_an_index_whose_row_changed)
+{
     struct store_bench bench;
     REQUIRE(old_store_make(&bench));
     struct table table = old_table;
     struct table_index indexes[2] = {
-        {.name = "by_gone", .offsets = {offsetof(struct old_item, gone)}, .offset_count = 1,
+        {.name = "by_gone",
+         .offsets = {offsetof(struct old_item, gone)},
+         .offset_count = 1,
          .is_unique = true},
-        {.name = "by_name", .offsets = {offsetof(struct old_item, full_name)}, .offset_count = 1,
+        {.name = "by_name",
+         .offsets = {offsetof(struct old_item, full_name)},
+         .offset_count = 1,
          .is_unique = true},
     };
     const struct table *tables[] = {&table};
@@ -427,7 +452,8 @@ TEST(store_rebuilds_an_index_whose_row_changed) {
     bench_close(&bench);
 }
 
-TEST(store_refuses_tables_that_do_not_fit_the_store) {
+TEST(store_refuses_tables_that_do_not_fit_the_store)
+{
     struct store_bench bench;
     REQUIRE(old_store_make(&bench));
     struct store_options options = bench.options;
@@ -460,8 +486,7 @@ static bool raw_change(const struct store_bench *bench, const char *database, st
     code = code != 0 ? code : mdb_txn_begin(env, NULL, 0, &txn);
     code = code != 0 ? code : mdb_dbi_open(txn, database, 0, &dbi);
     if (code == 0) {
-        code = is_del ? mdb_del(txn, dbi, &lmdb_key, NULL)
-                      : mdb_put(txn, dbi, &lmdb_key, &data, 0);
+        code = is_del ? mdb_del(txn, dbi, &lmdb_key, NULL) : mdb_put(txn, dbi, &lmdb_key, &data, 0);
     }
     code = code != 0 ? code : mdb_txn_commit(txn);
     mdb_env_close(env);
@@ -517,7 +542,8 @@ static bool fsck_finds(struct store_bench *bench, const char *what) {
     return is_found;
 }
 
-TEST(store_every_flipped_bit_of_a_record_is_seen) {
+TEST(store_every_flipped_bit_of_a_record_is_seen)
+{
     struct store_bench bench;
     REQUIRE(two_items_make(&bench));
     struct id id = id_from_number(1);
@@ -546,7 +572,8 @@ TEST(store_every_flipped_bit_of_a_record_is_seen) {
     bench_close(&bench);
 }
 
-TEST(store_fsck_finds_records_under_another_key) {
+TEST(store_fsck_finds_records_under_another_key)
+{
     struct store_bench bench;
     REQUIRE(two_items_make(&bench));
     struct id one = id_from_number(1);
@@ -559,7 +586,8 @@ TEST(store_fsck_finds_records_under_another_key) {
     bench_close(&bench);
 }
 
-TEST(store_fsck_finds_old_and_missing_records) {
+TEST(store_fsck_finds_old_and_missing_records)
+{
     struct store_bench bench;
     REQUIRE(two_items_make(&bench));
     struct id id = id_from_number(1);
@@ -580,7 +608,8 @@ TEST(store_fsck_finds_old_and_missing_records) {
     bench_close(&bench);
 }
 
-TEST(store_fsck_finds_index_rows_missing_and_too_many) {
+TEST(store_fsck_finds_index_rows_missing_and_too_many)
+{
     struct store_bench bench;
     REQUIRE(two_items_make(&bench));
     struct id id = id_from_number(1);
@@ -598,7 +627,8 @@ TEST(store_fsck_finds_index_rows_missing_and_too_many) {
     bench_close(&bench);
 }
 
-TEST(store_open_finds_a_damaged_meta_table) {
+TEST(store_open_finds_a_damaged_meta_table)
+{
     struct store_bench bench;
     REQUIRE(two_items_make(&bench));
     char value[200];
@@ -612,7 +642,8 @@ TEST(store_open_finds_a_damaged_meta_table) {
 
 /* ---- backup and restore ---- */
 
-TEST(store_backup_and_restore_keep_everything) {
+TEST(store_backup_and_restore_keep_everything)
+{
     struct store_bench bench;
     char file[300];
     REQUIRE(bench_open(&bench, NULL));
@@ -656,7 +687,8 @@ TEST(store_backup_and_restore_keep_everything) {
     bench_close(&bench);
 }
 
-TEST(store_restore_refuses_what_is_cut_damaged_or_of_another_key) {
+TEST(store_restore_refuses_what_is_cut_damaged_or_of_another_key)
+{
     struct store_bench bench;
     struct store_bench copy;
     char file[300];
