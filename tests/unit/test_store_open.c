@@ -169,6 +169,10 @@ TEST(store_readers_in_another_process_follow_the_writer)
     struct store_stats stats;
     store_stats_read(bench.store, &stats);
     EXPECT(stats.map_bytes > 4 << 20);
+    bench_reopen(&bench); /* the store is larger than the map that the options name */
+    struct item item = bench_item(&bench, 77, "n77", 1);
+    bench_put(&bench, &item);
+    EXPECT(store_fsck(bench.store, NULL, NULL) == ERR_OK);
     free(note);
     bench_close(&bench);
 }
