@@ -16,14 +16,15 @@
 #include "json/json.h"
 #include "net/server.h"
 
+struct audit_chain;
 struct request;
 struct command_row;
 
 struct command {
     const struct command_row *row;
     const struct settings *settings;
-    const struct store_seal_key *seal_key;
-    int64_t now_us; /* wall clock */
+    const struct audit_chain *audit_chain; /* keyed, at its beginning */
+    int64_t now_us;                        /* wall clock */
     uint8_t entropy[32];
     struct caller caller;
     struct net_address peer;

@@ -15,6 +15,7 @@
 
 #include "base/decode.h"
 #include "base/time.h"
+#include "engine/audit.h"
 #include "engine/compress.h"
 #include "engine/docs.h"
 #include "engine/gate.h"
@@ -33,6 +34,7 @@ struct engine {
     struct command_queue *queue;
     struct password_pool passwords;
     struct loop_watch store_watch;
+    struct audit_chain audit_chain;
     int64_t started_us;
     uint64_t request_seed[2];
     uint64_t request_count;
@@ -63,6 +65,10 @@ const struct settings *engine_settings(const struct engine *engine) {
 
 const struct store_seal_key *engine_seal_key(const struct engine *engine) {
     return &engine->options.seal_key;
+}
+
+const struct audit_chain *engine_audit_chain(const struct engine *engine) {
+    return &engine->audit_chain;
 }
 
 int64_t engine_started_us(const struct engine *engine) {
@@ -180,7 +186,7 @@ static struct request *request_make(struct engine *engine, struct http_exchange 
     request->state = REQUEST_GATED;
     struct command *command = &request->command;
     command->settings = engine->options.settings;
-    command->seal_key = &engine->options.seal_key;
+    command->audit_chain = &engine->audit_chain;
     command->now_us = clock_wall_us();
     command->peer = exchange->peer;
     command->arena = exchange->arena;
@@ -455,6 +461,7 @@ static enum err engine_parts_open(struct engine *engine, const char **problem) {
     random_bytes(salt, sizeof(salt));
     limiter_open(salt);
     random_bytes(engine->request_seed, sizeof(engine->request_seed));
+    audit_chain_init(&engine->audit_chain, &options->seal_key);
     reply_headers_open(options->settings);
     *problem = "there is no memory for the engine";
     enum err err = metrics_open(options->router);
