@@ -395,13 +395,15 @@ static void passwords_step(struct engine *engine) {
 
 /* ---- the tick ---- */
 
+/* What the gate decided may have changed since: logout, suspension, another role. */
 enum err engine_recheck(struct request *request, const struct store_view *view) {
     struct caller *caller = &request->command.caller;
     if (caller->kind != CALLER_USER) {
         return ERR_OK;
     }
-    return the_engine.options.authenticator->recheck(view, request->command.now_us, request->arena,
-                                                     caller);
+    enum err err = the_engine.options.authenticator->recheck(view, request->command.now_us,
+                                                             request->command.arena, caller);
+    return err == ERR_OK ? gate_permit(request->endpoint, caller) : err;
 }
 
 static void on_store_ready(struct loop_watch *watch, uint32_t events) {
