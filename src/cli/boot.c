@@ -1,6 +1,5 @@
 /* What serve and the one-off commands share: folders, keys, store, engine. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/decode.h"
@@ -65,8 +64,10 @@ static bool key_make(const char *path, struct store_seal_key *key) {
         cli_fail("%s: the sealing key cannot be written", path);
         return false;
     }
-    log_warn("key", "made a new sealing key in %s: save a copy elsewhere; without it the secrets "
-                    "in the store are lost", path);
+    log_warn("key",
+             "made a new sealing key in %s: save a copy elsewhere; without it the secrets "
+             "in the store are lost",
+             path);
     return true;
 }
 
@@ -87,10 +88,8 @@ bool cli_key_load(const struct cli_options *options, bool may_make, struct store
     char path[FILE_PATH_BYTES_MAX];
     char text[KEY_TEXT_BYTES_MAX];
     struct str contents;
-    const char *given = getenv("COFFER_SEAL_KEY");
-    if (given != NULL) {
-        bool is_good = key_parse(str_from_c(given), key);
-        unsetenv("COFFER_SEAL_KEY");
+    if (options->seal_key_hex != NULL) {
+        bool is_good = key_parse(str_from_c(options->seal_key_hex), key);
         if (!is_good) {
             cli_fail("COFFER_SEAL_KEY must be 64 hex digits");
         }

@@ -15,6 +15,7 @@ struct cli_options {
     uint32_t listen_count;
     const char *words[CLI_WORDS_MAX]; /* what follows the subcommand, flags left out */
     uint32_t word_count;
+    const char *seal_key_hex; /* from the environment, or NULL */
     struct settings *settings; /* all sources merged */
 };
 

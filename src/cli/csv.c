@@ -1,3 +1,4 @@
+/* A strict reader of RFC 4180: one pass, nothing copied but fields with doubled quotes. */
 #include "cli/csv.h"
 
 #include "base/buf.h"
@@ -7,8 +8,8 @@ static enum err quoted_take(struct csv *csv, struct arena *arena, struct str *fi
     uint32_t end = 0;
     uint32_t quotes = 0;
     const struct str rest = csv->rest;
-    while (end < rest.len && (rest.data[end] != '"' ||
-                              (end + 1 < rest.len && rest.data[end + 1] == '"'))) {
+    while (end < rest.len &&
+           (rest.data[end] != '"' || (end + 1 < rest.len && rest.data[end + 1] == '"'))) {
         if (rest.data[end] == '"') {
             quotes++;
             end++;
@@ -53,8 +54,7 @@ static void plain_take(struct csv *csv, struct str *field) {
 }
 
 /* One field and what follows it. *is_last: the row ends here. */
-static enum err field_take(struct csv *csv, struct arena *arena, struct str *field,
-                           bool *is_last) {
+static enum err field_take(struct csv *csv, struct arena *arena, struct str *field, bool *is_last) {
     enum err err = ERR_OK;
     if (csv->rest.len > 0 && csv->rest.data[0] == '"') {
         csv->rest = str_slice(csv->rest, 1, csv->rest.len);
@@ -93,7 +93,8 @@ static enum err row_take(struct csv *csv, struct arena *arena, struct str *field
             return ERR_END;
         }
         csv->line++;
-    } while (csv->rest.data[0] == '\n' && (csv->rest = str_slice(csv->rest, 1, csv->rest.len), true));
+    } while (csv->rest.data[0] == '\n' &&
+             (csv->rest = str_slice(csv->rest, 1, csv->rest.len), true));
     bool is_last = false;
     while (!is_last) {
         if (*count == CSV_COLUMNS_MAX) {

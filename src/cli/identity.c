@@ -1,3 +1,4 @@
+/* Certificate and key: read from where the settings say, or made once and kept in the folder. */
 #include "cli/identity.h"
 
 #include <stdio.h>
@@ -13,7 +14,8 @@ static void paths_find(const struct cli_options *options, struct cli_identity *i
     identity->is_given = certificate.len > 0;
     if (identity->is_given) {
         snprintf(identity->certificate_path, FILE_PATH_BYTES_MAX, "%.*s", STR_ARG(certificate));
-        snprintf(identity->key_path, FILE_PATH_BYTES_MAX, "%.*s", STR_ARG(key.len ? key : certificate));
+        snprintf(identity->key_path, FILE_PATH_BYTES_MAX, "%.*s",
+                 STR_ARG(key.len ? key : certificate));
     } else {
         snprintf(identity->certificate_path, FILE_PATH_BYTES_MAX, "%s/certificate.pem",
                  options->folder);
@@ -41,8 +43,8 @@ static bool identity_make(const struct cli_options *options, struct cli_identity
     uint8_t entropy[CERT_ENTROPY_BYTES];
     struct hash fingerprint;
     struct net_address address;
-    struct cert_request request = {.names = {STR("localhost")}, .name_count = 1,
-                                   .now_us = clock_wall_us()};
+    struct cert_request request = {
+        .names = {STR("localhost")}, .name_count = 1, .now_us = clock_wall_us()};
     request.addresses[0] = (struct cert_address){{127, 0, 0, 1}, 4};
     memcpy(request.addresses[1].bytes, loopback6, sizeof(loopback6));
     request.addresses[1].len = sizeof(loopback6);

@@ -1,10 +1,14 @@
+/* Flags, environment and file become one set of settings; later sources win. */
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/version.h"
 #include "cli/cli.h"
 #include "os/files.h"
+
+#define SEAL_KEY_VARIABLE "COFFER_SEAL_KEY"
 
 enum { CONF_BYTES_MAX = 64 * 1024 };
 
@@ -35,27 +39,29 @@ void cli_help(void) {
     static char text[32 * 1024];
     static struct settings defaults;
     struct buf out = buf_over(text, sizeof(text));
-    cli_say("coffer: a whole app backend in one file\n\n"
-            "  coffer serve            serve HTTPS from an embedded store\n"
-            "  coffer admin create EMAIL\n"
-            "                          make an administrator, print the password once\n"
-            "  coffer import users FILE\n"
-            "                          CSV or JSON lines: email,password_hash,full_name,role\n"
-            "  coffer backup FILE      copy a live store into one file\n"
-            "  coffer restore FILE     make a data folder from a backup\n"
-            "  coffer fsck [DIR]       check every record, index and chain\n"
-            "  coffer audit verify [DIR]\n"
-            "                          check the audit chain\n"
-            "  coffer openapi          print the OpenAPI document\n"
-            "  coffer settings         print all settings with their values\n"
-            "  coffer version          print the version\n\n"
-            "  --data DIR              where the store lives (./data)\n"
-            "  --listen URL            https://HOST:PORT or http://HOST:PORT; several are fine\n"
-            "                          (https://localhost:8443)\n"
-            "  --set NAME=VALUE        a setting, over the environment (COFFER_HTTP_IDLE_TIMEOUT=5)"
-            ",\n                          over DIR/coffer.conf (http.idle-timeout = 5)\n"
-            "  --NAME VALUE            the same for one setting: --key-file FILE, --user NAME\n\n"
-            "settings:");
+    cli_say(
+        "coffer: a whole app backend in one file\n\n"
+        "  coffer serve            serve HTTPS from an embedded store\n"
+        "  coffer admin create EMAIL\n"
+        "                          make an administrator, print the password once\n"
+        "  coffer import users FILE\n"
+        "                          CSV or JSON lines: email,password_hash,full_name,role\n"
+        "  coffer backup FILE      copy a live store into one file\n"
+        "  coffer restore FILE     make a data folder from a backup\n"
+        "  coffer fsck [DIR]       check every record, index and chain\n"
+        "  coffer audit verify [DIR]\n"
+        "                          check the audit chain\n"
+        "  coffer openapi          print the OpenAPI document\n"
+        "  coffer settings         print all settings with their values\n"
+        "  coffer version          print the version\n\n"
+        "  --data DIR              where the store lives (./data)\n"
+        "  --listen URL            https://HOST:PORT or http://HOST:PORT; several are fine\n"
+        "                          (https://localhost:8443)\n"
+        "  --set NAME=VALUE        a setting, over the environment (COFFER_HTTP_IDLE_TIMEOUT=5)"
+        ",\n                          over DIR/coffer.conf (http.idle-timeout = 5)\n"
+        "  --NAME VALUE            the same for one setting: --key-file FILE, --user NAME\n"
+        "  COFFER_SEAL_KEY         in the environment: the sealing key itself, 64 hex digits\n\n"
+        "settings:");
     settings_init(&defaults);
     settings_print(&defaults, &out);
     fwrite(text, 1, out.len, stdout);
@@ -135,6 +141,8 @@ bool cli_options_parse(int argc, const char *const *argv, struct cli_options *op
     if (!file_settings(options)) {
         return false;
     }
+    options->seal_key_hex = getenv(SEAL_KEY_VARIABLE);
+    unsetenv(SEAL_KEY_VARIABLE); /* no setting; and nobody else shall read it from here */
     if (settings_parse_environment(options->settings, (const char *const *)(void *)environ,
                                    &problem) != ERR_OK) {
         cli_fail("%s", problem);

@@ -52,8 +52,8 @@ static void serve_stop(struct serve *serve) {
     }
     serve->is_stopping = true;
     log_info("serve", "stopping: finishing running requests");
-    int64_t deadline_us = loop_now_us(serve->loop) +
-                          settings_us(serve->options->settings, SETTING_STOP_TIMEOUT_ID);
+    int64_t deadline_us =
+        loop_now_us(serve->loop) + settings_us(serve->options->settings, SETTING_STOP_TIMEOUT_ID);
     server_drain(serve->server, deadline_us, on_drained, serve);
 }
 
@@ -107,7 +107,8 @@ static bool serve_sockets(struct serve *serve) {
     uint32_t allowed = process_descriptors_allow(wanted);
     if (allowed < wanted) {
         cli_fail("only %u descriptors are allowed, %u are needed: raise the limit (ulimit -n) or "
-                 "lower http.connections", allowed, wanted);
+                 "lower http.connections",
+                 allowed, wanted);
         return false;
     }
     if (loop_open(&serve->loop, wanted, wanted + SERVE_DESCRIPTORS_EXTRA) != ERR_OK) {
@@ -124,6 +125,21 @@ static bool serve_sockets(struct serve *serve) {
     return true;
 }
 
+/* What an earlier start as root has left in the folder must not lock the new user out. */
+static bool folder_give(const char *folder, struct process_user user) {
+    static const char *const names[] = {"",          "/certificate.pem", "/certificate-key.pem",
+                                        "/data.mdb", "/lock.mdb",        "/coffer.conf"};
+    char path[FILE_PATH_BYTES_MAX];
+    for (uint32_t i = 0; i < COUNT_OF(names); i++) {
+        snprintf(path, sizeof(path), "%s%s", folder, names[i]);
+        if (file_exists(path) && file_owner_set(path, user.uid, user.gid) != ERR_OK) {
+            cli_fail("%s cannot be given to the user", path);
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool serve_user(struct serve *serve) {
     struct process_user user;
     struct str text = settings_text(serve->options->settings, SETTING_USER_ID);
@@ -132,9 +148,7 @@ static bool serve_user(struct serve *serve) {
             cli_fail("there is no user %.*s", STR_ARG(text));
             return false;
         }
-        if (process_is_root() &&
-            file_owner_set(serve->options->folder, user.uid, user.gid) != ERR_OK) {
-            cli_fail("%s cannot be given to %.*s", serve->options->folder, STR_ARG(text));
+        if (process_is_root() && !folder_give(serve->options->folder, user)) {
             return false;
         }
         if (process_user_become(user) != ERR_OK) {
@@ -212,7 +226,8 @@ static void serve_banner(const struct serve *serve) {
     cli_say("  docs         %.*s/docs", STR_ARG(url));
     if (!str_is_none(token)) {
         cli_say("  There is no administrator yet. Make the first one with this one-time link:\n"
-                "  %.*s/setup#%.*s", STR_ARG(url), STR_ARG(token));
+                "  %.*s/setup#%.*s",
+                STR_ARG(url), STR_ARG(token));
     }
 }
 
@@ -223,8 +238,8 @@ static void public_url_default(struct cli_options *options) {
         options->listen[options->listen_count++] = STR("https://localhost:8443");
     }
     struct str first = options->listen[0];
-    bool is_wildcard = str_starts(first, STR("https://0.0.0.0")) ||
-                       str_starts(first, STR("https://[::]"));
+    bool is_wildcard =
+        str_starts(first, STR("https://0.0.0.0")) || str_starts(first, STR("https://[::]"));
     if (strcmp(options->settings->sources[SETTING_PUBLIC_URL_ID], "default") == 0 && !is_wildcard) {
         settings_set(options->settings, STR("public-url"), first, "default", &problem);
     }
@@ -236,8 +251,7 @@ int cli_serve(struct cli_options *options) {
     public_url_default(options);
     settings_log(options->settings);
     if (!cli_folder_make(options) || !cli_key_load(options, true, &serve->key) ||
-        !serve_sockets(serve) || !serve_user(serve) || !serve_cage(serve) ||
-        !serve_engine(serve)) {
+        !serve_sockets(serve) || !serve_user(serve) || !serve_cage(serve) || !serve_engine(serve)) {
         return CLI_EXIT_FAILED;
     }
     serve_banner(serve);

@@ -1,4 +1,5 @@
-/* Tools that look at a store, or copy it: backup, restore, fsck, audit verify, openapi, settings. */
+/* Tools that look at a store, or copy it: backup, restore, fsck, audit verify, openapi, settings.
+ */
 #include <stdio.h>
 #include <string.h>
 

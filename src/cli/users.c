@@ -172,8 +172,8 @@ static enum err import_next(struct import *import, struct arena *arena, struct i
     }
     if (err != ERR_OK && err != ERR_END) {
         struct str path = faults.count > 0 ? faults.faults[0].path : STR("row");
-        struct str text = faults.count > 0 ? faults.faults[0].text
-                                           : str_from_c(err_row(err)->sentence);
+        struct str text =
+            faults.count > 0 ? faults.faults[0].text : str_from_c(err_row(err)->sentence);
         import_fault(import, import->line, path, text);
         return ERR_VALIDATION;
     }
@@ -249,7 +249,8 @@ static int import_users(struct cli_options *options, const char *path) {
     static struct import import;
     struct str text;
     char *memory = mem_reserve(IMPORT_BYTES_MAX);
-    enum err err = memory != NULL ? file_read(path, memory, IMPORT_BYTES_MAX, &text) : ERR_NO_MEMORY;
+    enum err err =
+        memory != NULL ? file_read(path, memory, IMPORT_BYTES_MAX, &text) : ERR_NO_MEMORY;
     if (err != ERR_OK) {
         return cli_fail("%s: %s", path, err_row(err)->sentence);
     }
@@ -261,9 +262,8 @@ static int import_users(struct cli_options *options, const char *path) {
     }
     import_flush(&import);
     cli_engine_close(import.engine);
-    cli_say("%llu imported, %llu there already, %llu faulty",
-            (unsigned long long)import.imported, (unsigned long long)import.skipped,
-            (unsigned long long)import.faulty);
+    cli_say("%llu imported, %llu there already, %llu faulty", (unsigned long long)import.imported,
+            (unsigned long long)import.skipped, (unsigned long long)import.faulty);
     return import.faulty == 0 ? 0 : CLI_EXIT_FAILED;
 }
 

@@ -14,8 +14,8 @@
 #include "base/buf.h"
 
 enum {
-    BCRYPT_LANES = 4,           /* where the gain flattens and a slice stays under 200 us */
-    BCRYPT_STEP_ITERATIONS = 4, /* divides every 2^cost; 4 lanes: ~190 us */
+    BCRYPT_LANES = 4,           /* where the gain flattens and a slice stays near 200 us */
+    BCRYPT_STEP_ITERATIONS = 4, /* divides every 2^cost; 4 lanes: 190 to 240 us */
     BCRYPT_COST_MIN = 4,
     BCRYPT_COST_MAX = 31,
     BCRYPT_SALT_BYTES = 16,

@@ -14,9 +14,9 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "words are used as the
 
 enum {
     SALSA_WORDS = 16,
-    /* Per slice: HMACs at ~0.4 us, and 128-byte units of BlockMix at ~0.15 us. */
+    /* Per slice: HMACs at ~0.4 us, and 128-byte units of BlockMix at ~0.2 us. */
     SLICE_HMACS = 384,
-    SLICE_UNITS = 1024,
+    SLICE_UNITS = 768,
 };
 
 /* --- PBKDF2 -------------------------------------------------------------------------------- */

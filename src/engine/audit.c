@@ -1,3 +1,4 @@
+/* Audit records: their schema, the chain over them, and how a command becomes one. */
 #include "engine/audit.h"
 
 #include <string.h>
@@ -28,10 +29,11 @@ static const struct field audit_event_fields[] = {
           .doc = "The thing it was done to."),
     FIELD(struct audit_event, outcome, FIELD_ENUM, .tag = 9, .flags = FIELD_REQUIRED,
           .values = outcome_names, .doc = "Whether it happened."),
-    FIELD(struct audit_event, error_type, FIELD_TEXT, .tag = 10, .flags = FIELD_NULLABLE,
-          .max = 64, .doc = "Why it did not."),
-    FIELD(struct audit_event, address, FIELD_TEXT, .tag = 11, .flags = FIELD_NULLABLE | FIELD_PERSONAL,
-          .max = NET_ADDRESS_TEXT_MAX, .doc = "Address of the client."),
+    FIELD(struct audit_event, error_type, FIELD_TEXT, .tag = 10, .flags = FIELD_NULLABLE, .max = 64,
+          .doc = "Why it did not."),
+    FIELD(struct audit_event, address, FIELD_TEXT, .tag = 11,
+          .flags = FIELD_NULLABLE | FIELD_PERSONAL, .max = NET_ADDRESS_TEXT_MAX,
+          .doc = "Address of the client."),
     FIELD(struct audit_event, user_agent, FIELD_TEXT, .tag = 12,
           .flags = FIELD_NULLABLE | FIELD_PERSONAL, .max = USER_AGENT_LEN_MAX,
           .doc = "Program of the client."),
@@ -77,7 +79,7 @@ void audit_chain_init(struct audit_chain *chain, const struct store_seal_key *se
     struct secret_key master;
     memcpy(master.bytes, seal_key->bytes, sizeof(master.bytes));
     struct secret_key key = kdf_key(&master, STR("audit chain"));
-    memcpy(chain->key, key.bytes, sizeof(chain->key));
+    mac_stream_init(&chain->mac, str_from((const char *)key.bytes, sizeof(key.bytes)));
     crypto_wipe(&master, sizeof(master));
     crypto_wipe(&key, sizeof(key));
 }
@@ -100,8 +102,7 @@ static void add_int(struct mac_stream *mac, int64_t value) {
 /* Canonical: every field in fixed order, each with its length; absent ids and texts are empty. */
 static struct hash chain_value(const struct audit_chain *chain, const struct audit_event *event) {
     static const struct id no_id;
-    struct mac_stream mac;
-    mac_stream_init(&mac, str_from((const char *)chain->key, sizeof(chain->key)));
+    struct mac_stream mac = chain->mac;
     mac_stream_add(&mac, str_from((const char *)chain->hash, sizeof(chain->hash)));
     add_int(&mac, event->sequence);
     add_int(&mac, event->time);
@@ -111,8 +112,8 @@ static struct hash chain_value(const struct audit_chain *chain, const struct aud
         add_field(&mac, id_equal(*ids[i], no_id) ? STR("") : id_bytes(ids[i]));
     }
     add_int(&mac, event->outcome);
-    const struct str texts[] = {event->action,     event->resource_type, event->error_type,
-                                event->address,    event->user_agent,    event->request_id,
+    const struct str texts[] = {event->action,  event->resource_type, event->error_type,
+                                event->address, event->user_agent,    event->request_id,
                                 event->changed};
     for (uint32_t i = 0; i < COUNT_OF(texts); i++) {
         add_field(&mac, str_is_none(texts[i]) ? STR("") : texts[i]);
@@ -143,8 +144,8 @@ static void chain_load(struct audit_chain *chain, const struct store_view *view,
     struct store_scope system = {.kind = STORE_SCOPE_SYSTEM};
     struct store_scan scan;
     struct audit_event last;
-    enum err err = store_scan_open(&scan, view, system, &audit_table, STORE_PRIMARY, STR_NONE,
-                                   STR_NONE, true);
+    enum err err =
+        store_scan_open(&scan, view, system, &audit_table, STORE_PRIMARY, STR_NONE, STR_NONE, true);
     if (err == ERR_OK) {
         err = store_scan_next(&scan, arena, &last);
     }
@@ -173,7 +174,8 @@ static void set_text(struct audit_event *event, struct str *member, struct str v
 
 static void event_fill_ids(struct audit_event *event, const struct command *command,
                            const struct outcome *outcome) {
-    struct id actor = command->caller.kind == CALLER_USER ? command->caller.user_id : outcome->actor;
+    struct id actor =
+        command->caller.kind == CALLER_USER ? command->caller.user_id : outcome->actor;
     if (!id_is_zero(actor)) {
         event->actor_id = actor;
         SCHEMA_SET(&audit_event_schema, event, actor_id);
@@ -200,19 +202,18 @@ static void event_fill_texts(struct audit_event *event, const struct command *co
     SET_TEXT(event, request_id, command->request_id);
 }
 
-void audit_append(struct store_tx *tx, const struct command *command,
-                  const struct outcome *outcome, enum err denied) {
+void audit_append(struct store_tx *tx, const struct command *command, const struct outcome *outcome,
+                  enum err denied) {
     char address[NET_ADDRESS_TEXT_MAX];
     struct buf address_out = buf_over(address, sizeof(address));
-    struct audit_chain chain;
+    struct audit_chain chain = *command->audit_chain;
     struct audit_event event = {.time = command->now_us};
     enum err failure = denied != ERR_OK ? denied : outcome->err;
 
-    audit_chain_init(&chain, command->seal_key);
     chain_load(&chain, store_tx_view(tx), command->arena);
     event.sequence = chain.sequence + 1;
-    event.outcome = denied != ERR_OK ? AUDIT_REFUSED
-                                     : (outcome->err != ERR_OK ? AUDIT_FAILED : AUDIT_SUCCESS);
+    event.outcome =
+        denied != ERR_OK ? AUDIT_REFUSED : (outcome->err != ERR_OK ? AUDIT_FAILED : AUDIT_SUCCESS);
     SCHEMA_SET(&audit_event_schema, &event, sequence);
     SCHEMA_SET(&audit_event_schema, &event, time);
     SCHEMA_SET(&audit_event_schema, &event, outcome);

@@ -1,3 +1,4 @@
+/* Roles: their names, and the one comparison that everybody uses. */
 #include "engine/caller.h"
 
 const char *const role_names[] = {"customer", "admin", "support", "compliance", "auditor", NULL};

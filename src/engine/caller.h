@@ -24,8 +24,8 @@ struct caller {
     struct id user_id;
     struct id session_id;
     enum role role;
-    bool is_limited;      /* may only enrol a second factor */
-    bool is_stale;        /* last_activity_at is worth a write */
+    bool is_limited; /* may only enrol a second factor */
+    bool is_stale;   /* last_activity_at is worth a write */
 };
 
 /* Records of the caller itself; a nobody owns nothing. */

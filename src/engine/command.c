@@ -1,3 +1,4 @@
+/* What command rows share: documents of outcomes, randomness with a label. */
 #include "engine/command.h"
 
 #include <string.h>

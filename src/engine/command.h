@@ -16,14 +16,15 @@
 #include "json/json.h"
 #include "net/server.h"
 
+struct audit_chain;
 struct request;
 struct command_row;
 
 struct command {
     const struct command_row *row;
     const struct settings *settings;
-    const struct store_seal_key *seal_key;
-    int64_t now_us; /* wall clock */
+    const struct audit_chain *audit_chain; /* keyed, at its beginning */
+    int64_t now_us;                        /* wall clock */
     uint8_t entropy[32];
     struct caller caller;
     struct net_address peer;
@@ -39,17 +40,17 @@ struct command {
 /* What becomes of it. check may fill details; apply fills the rest. */
 struct outcome {
     enum err err; /* ERR_OK, or what the reply says; apply may set one (a recorded failed login) */
-    uint16_t status; /* 0 = 200, or the error's */
-    const char *message; /* NULL = a standard one */
-    yyjson_mut_doc *doc; /* by command_doc */
-    yyjson_mut_val *data; /* NULL = no data member */
-    yyjson_mut_val *details; /* error.details */
+    uint16_t status;              /* 0 = 200, or the error's */
+    const char *message;          /* NULL = a standard one */
+    yyjson_mut_doc *doc;          /* by command_doc */
+    yyjson_mut_val *data;         /* NULL = no data member */
+    yyjson_mut_val *details;      /* error.details */
     struct schema_faults *faults; /* instead of details for ERR_VALIDATION */
-    uint32_t retry_after_s; /* 0 = no Retry-After header */
-    struct str etag; /* quoted, or STR_NONE */
+    uint32_t retry_after_s;       /* 0 = no Retry-After header */
+    struct str etag;              /* quoted, or STR_NONE */
     /* audit */
     const char *action; /* instead of the row's */
-    struct id actor; /* when the caller is nobody but the command found out (login) */
+    struct id actor;    /* when the caller is nobody but the command found out (login) */
     struct id resource;
 };
 
@@ -57,7 +58,8 @@ struct command_row {
     const char *name;     /* unique: "auth.login" */
     const char *action;   /* audit action: "session.create"; NULL = leaves no audit record */
     const char *resource; /* audit resource type: "session" */
-    /* ERR_OK: queue it. ERR_AGAIN: parked, called again (request_park says by whom). Else: refuse. */
+    /* ERR_OK: queue it. ERR_AGAIN: parked, called again (request_park says by whom). Else: refuse.
+     */
     enum err (*prepare)(struct request *request);
     enum err (*check)(const struct store_view *view, const struct command *command,
                       struct outcome *outcome);

@@ -229,11 +229,10 @@ static void put_fields(struct buf *out, const struct endpoint *endpoint, const c
 
 /* ---- examples ---- */
 
-static const char *example_text(const struct field *field) {
-    if ((field->flags & FIELD_SENSITIVE) != 0) {
-        return EXAMPLE_PASSWORD;
-    }
-    switch (field->format) {
+static const char *example_of_format(enum field_format format) {
+    switch (format) {
+    case FORMAT_NONE:
+        return "example text";
     case FORMAT_EMAIL:
         return "ada@example.org";
     case FORMAT_URL:
@@ -246,10 +245,16 @@ static const char *example_text(const struct field *field) {
         return "example";
     case FORMAT_DIGITS:
         return "123456";
-    case FORMAT_NONE:
-        break;
     }
-    return "example text";
+    CHECK(false);
+}
+
+static struct str example_text(const struct field *field) {
+    bool is_secret = (field->flags & FIELD_SENSITIVE) != 0;
+    struct str text =
+        str_from_c(is_secret && field->format == FORMAT_NONE ? EXAMPLE_PASSWORD
+                                                             : example_of_format(field->format));
+    return field->max > 0 ? str_slice(text, 0, (uint32_t)field->max) : text;
 }
 
 /* A value as it stands in a URL or, in quotes where JSON wants them, in a body. */
@@ -271,9 +276,9 @@ static void put_example(struct buf *out, const struct field *field, bool is_json
     case FIELD_TEXT:
         buf_put_c(out, quote);
         if (is_json) {
-            buf_put_c(out, example_text(field));
+            buf_put_str(out, example_text(field));
         } else {
-            buf_put_percent(out, str_from_c(example_text(field)));
+            buf_put_percent(out, example_text(field));
         }
         buf_put_c(out, quote);
         break;
@@ -427,8 +432,12 @@ static void put_errors(struct buf *out, const struct endpoint *endpoint) {
                "<th scope=\"col\">details.code</th><th scope=\"col\">Meaning</th></tr></thead>"
                "<tbody>\n",
                errors.count);
-    for (uint32_t index = 0; index < errors.count; index += 1) {
-        put_error(out, errors.errors[index]);
+    for (uint16_t status = 400; status < 600; status += 1) {
+        for (uint32_t index = 0; index < errors.count; index += 1) {
+            if (err_row(errors.errors[index])->status == status) {
+                put_error(out, errors.errors[index]);
+            }
+        }
     }
     buf_put_c(out, "</tbody></table></div></details>\n");
 }

@@ -36,12 +36,12 @@ struct endpoint {
     uint32_t roles; /* who may, of those logged in; 0 = ROLE_ANY */
     enum rate_class rate;
     enum endpoint_form form;
-    uint32_t body_bytes_max; /* 0 = HTTP_BODY_BYTES_DEFAULT when there is a body schema */
+    uint32_t body_bytes_max;     /* 0 = HTTP_BODY_BYTES_DEFAULT when there is a body schema */
     const struct schema *params; /* path and query parameters */
     const struct schema *body;   /* NULL = a body is ignored */
     bool is_body_optional;
-    const struct schema *output; /* of data; documentation and reply test */
-    uint16_t status;             /* of success; 0 = 200 */
+    const struct schema *output;          /* of data; documentation and reply test */
+    uint16_t status;                      /* of success; 0 = 200 */
     enum err errors[ENDPOINT_ERRORS_MAX]; /* besides those that its kind implies; ERR_OK ends */
     /* exactly one of */
     const struct command_row *command;
@@ -70,8 +70,8 @@ struct router;
 
 enum { ROUTE_PARAMS_MAX = 6 };
 struct route_match {
-    const struct endpoint *endpoint; /* NULL: see allow */
-    uint32_t index; /* dense number of the endpoint */
+    const struct endpoint *endpoint;     /* NULL: see allow */
+    uint32_t index;                      /* dense number of the endpoint */
     struct str values[ROUTE_PARAMS_MAX]; /* still percent-encoded, in pattern order */
     struct str names[ROUTE_PARAMS_MAX];
     uint32_t value_count;

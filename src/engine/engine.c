@@ -15,6 +15,7 @@
 
 #include "base/decode.h"
 #include "base/time.h"
+#include "engine/audit.h"
 #include "engine/compress.h"
 #include "engine/docs.h"
 #include "engine/gate.h"
@@ -33,7 +34,10 @@ struct engine {
     struct command_queue *queue;
     struct password_pool passwords;
     struct loop_watch store_watch;
+    struct audit_chain audit_chain;
     int64_t started_us;
+    uint64_t request_seed[2];
+    uint64_t request_count;
     bool is_running; /* modules have started: requests may come */
     bool stops_when_idle;
     struct str openapi, openapi_gzip, docs, docs_gzip;
@@ -61,6 +65,10 @@ const struct settings *engine_settings(const struct engine *engine) {
 
 const struct store_seal_key *engine_seal_key(const struct engine *engine) {
     return &engine->options.seal_key;
+}
+
+const struct audit_chain *engine_audit_chain(const struct engine *engine) {
+    return &engine->audit_chain;
 }
 
 int64_t engine_started_us(const struct engine *engine) {
@@ -116,13 +124,31 @@ static bool is_sane_request_id(struct str text) {
     }
     for (uint32_t i = 0; i < text.len; i++) {
         char c = text.data[i];
-        bool is_sane = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                       (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+        bool is_sane = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '-' || c == '_' || c == '.';
         if (!is_sane) {
             return false;
         }
     }
     return true;
+}
+
+/* Names, not secrets: unique by a counter under a random start, without a system call each. The
+ * mixing is SplitMix64's finalizer, a bijection: ids of one run never repeat. */
+static uint64_t mix64(uint64_t value) {
+    value = (value ^ (value >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    value = (value ^ (value >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return value ^ (value >> 31);
+}
+
+static struct id request_id_next(struct engine *engine) {
+    uint8_t bytes[ID_BYTES];
+    engine->request_count++;
+    uint64_t high = mix64(engine->request_seed[0] + engine->request_count);
+    uint64_t low = mix64(engine->request_seed[1] ^ high);
+    memcpy(bytes, &high, sizeof(high));
+    memcpy(bytes + sizeof(high), &low, sizeof(low));
+    return id_from_entropy(bytes);
 }
 
 /* The client's id when it is sane (contract defect 28), else a new one. */
@@ -132,9 +158,7 @@ static void request_name(struct request *request) {
     if (is_sane_request_id(given)) {
         buf_put_str(&out, given);
     } else {
-        uint8_t entropy[ID_BYTES];
-        random_bytes(entropy, sizeof(entropy));
-        id_format(id_from_entropy(entropy), &out);
+        id_format(request_id_next(request->engine), &out);
     }
     request->command.request_id = buf_str(&out);
 }
@@ -162,7 +186,7 @@ static struct request *request_make(struct engine *engine, struct http_exchange 
     request->state = REQUEST_GATED;
     struct command *command = &request->command;
     command->settings = engine->options.settings;
-    command->seal_key = &engine->options.seal_key;
+    command->audit_chain = &engine->audit_chain;
     command->now_us = clock_wall_us();
     command->peer = exchange->peer;
     command->arena = exchange->arena;
@@ -327,7 +351,7 @@ static void on_refusal(void *ctx, struct http_exchange *exchange, enum err why,
         request = request_make(ctx, exchange);
     }
     if (request == NULL) {
-        *reply = (struct http_reply){.status = err_row(why)->status, .must_close = true};
+        reply_render_alone(reply, why);
         return;
     }
     reply_render_error(request, why);
@@ -339,8 +363,8 @@ static void on_done(void *ctx, const struct http_exchange *exchange, uint16_t st
     (void)ctx;
     (void)bytes_out;
     const struct request *request = request_of(exchange);
-    uint32_t index = request != NULL && request->endpoint != NULL ? request->route.index
-                                                                  : METRICS_NO_ENDPOINT;
+    uint32_t index =
+        request != NULL && request->endpoint != NULL ? request->route.index : METRICS_NO_ENDPOINT;
     metrics_request(index, status, clock_monotonic_us() - exchange->started_us);
 }
 
@@ -371,13 +395,15 @@ static void passwords_step(struct engine *engine) {
 
 /* ---- the tick ---- */
 
+/* What the gate decided may have changed since: logout, suspension, another role. */
 enum err engine_recheck(struct request *request, const struct store_view *view) {
     struct caller *caller = &request->command.caller;
     if (caller->kind != CALLER_USER) {
         return ERR_OK;
     }
-    return the_engine.options.authenticator->recheck(view, request->command.now_us, request->arena,
-                                                     caller);
+    enum err err = the_engine.options.authenticator->recheck(view, request->command.now_us,
+                                                             request->command.arena, caller);
+    return err == ERR_OK ? gate_permit(request->endpoint, caller) : err;
 }
 
 static void on_store_ready(struct loop_watch *watch, uint32_t events) {
@@ -436,10 +462,14 @@ static enum err engine_parts_open(struct engine *engine, const char **problem) {
     uint8_t salt[16];
     random_bytes(salt, sizeof(salt));
     limiter_open(salt);
+    random_bytes(engine->request_seed, sizeof(engine->request_seed));
+    audit_chain_init(&engine->audit_chain, &options->seal_key);
     reply_headers_open(options->settings);
-    metrics_open(options->router);
     *problem = "there is no memory for the engine";
-    enum err err = passwords_open(engine);
+    enum err err = metrics_open(options->router);
+    if (err == ERR_OK) {
+        err = passwords_open(engine);
+    }
     if (err == ERR_OK) {
         err = command_queue_open(engine, &engine->queue);
     }
@@ -450,8 +480,8 @@ static enum err engine_parts_open(struct engine *engine, const char **problem) {
         return err;
     }
     system_modules(options->modules, options->module_count);
-    engine->store_watch = (struct loop_watch){.fd = store_wait_fd(options->store),
-                                              .on_ready = on_store_ready};
+    engine->store_watch =
+        (struct loop_watch){.fd = store_wait_fd(options->store), .on_ready = on_store_ready};
     engine->openapi = openapi_build(options->router, options->settings);
     engine->openapi_gzip = compress_gzip(engine->openapi);
     engine->docs = docs_build(options->router, options->settings);

@@ -16,7 +16,8 @@ struct authenticator {
     /* In the batch: is the caller still who it was (session alive, user active, role)? */
     enum err (*recheck)(const struct store_view *view, int64_t now_us, struct arena *arena,
                         struct caller *caller);
-    /* System command: notes that the sessions of command->prepared (struct touch_list) were used. */
+    /* System command: notes that the sessions of command->prepared (struct touch_list) were used.
+     */
     const struct command_row *touch;
 };
 
@@ -54,6 +55,7 @@ struct server *engine_server(struct engine *engine);
 const struct router *engine_router(struct engine *engine);
 const struct settings *engine_settings(const struct engine *engine);
 const struct store_seal_key *engine_seal_key(const struct engine *engine);
+const struct audit_chain *engine_audit_chain(const struct engine *engine);
 int64_t engine_started_us(const struct engine *engine); /* wall clock */
 struct sysinfo_source *engine_sysinfo(const struct engine *engine);
 uint32_t engine_queue_length(const struct engine *engine);
@@ -97,6 +99,8 @@ void reply_render_kept(struct request *request);
 /* Refusals before there is a request. */
 void reply_render_error(struct request *request, enum err err);
 void reply_headers_open(const struct settings *settings);
+/* Where there is no request, nor memory for one: constant texts. */
+void reply_render_alone(struct http_reply *reply, enum err err);
 /* CORS preflight and OPTIONS. */
 void reply_render_options(struct request *request);
 

@@ -1,3 +1,4 @@
+/* The checks of gate.h in their order; each refuses with the error that the contracts name. */
 #include "engine/gate.h"
 
 #include <string.h>
@@ -127,6 +128,13 @@ static enum err bearer_token(const struct http_head *head, struct str *token) {
     return ERR_OK;
 }
 
+enum err gate_permit(const struct endpoint *endpoint, const struct caller *caller) {
+    if (endpoint->auth == AUTH_FULL && caller->is_limited) {
+        return ERR_LIMITED_SESSION;
+    }
+    return caller_has_role(caller, endpoint->roles) ? ERR_OK : ERR_FORBIDDEN;
+}
+
 static enum err gate_caller(struct request *request, const struct authenticator *authenticator) {
     struct command *command = &request->command;
     const struct endpoint *endpoint = request->endpoint;
@@ -142,11 +150,7 @@ static enum err gate_caller(struct request *request, const struct authenticator 
     if (err != ERR_OK) {
         return err;
     }
-    if (endpoint->auth == AUTH_FULL && command->caller.is_limited) {
-        request->refusal = ERR_LIMITED_SESSION;
-    } else if (!caller_has_role(&command->caller, endpoint->roles)) {
-        request->refusal = ERR_FORBIDDEN;
-    }
+    request->refusal = gate_permit(endpoint, &command->caller);
     return ERR_OK;
 }
 
@@ -175,8 +179,7 @@ static enum err gate_rate(struct request *request) {
                              ? id_bytes(&command->caller.user_id)
                              : str_from((const char *)address.bytes, sizeof(address.bytes));
     struct limiter_verdict verdict =
-        limiter_take(rate, subject, rate_per_minute(command->settings, rate),
-                     clock_monotonic_us());
+        limiter_take(rate, subject, rate_per_minute(command->settings, rate), clock_monotonic_us());
     request->rate_limit = verdict.limit;
     request->rate_remaining = verdict.remaining;
     request->rate_reset_s = verdict.reset_s;

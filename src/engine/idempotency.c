@@ -1,3 +1,4 @@
+/* Kept answers: one table, keyed by caller and key, sealed, pruned by age. */
 #include "engine/idempotency.h"
 
 #include <string.h>
@@ -91,8 +92,8 @@ enum err idempotency_parse(struct request *request) {
     hash_stream_add_field(&stream, head->method_text);
     hash_stream_add_field(&stream, head->path);
     hash_stream_add_field(&stream, str_is_none(head->query) ? STR("") : head->query);
-    hash_stream_add_field(&stream, str_is_none(request->exchange->body) ? STR("")
-                                                                        : request->exchange->body);
+    hash_stream_add_field(&stream,
+                          str_is_none(request->exchange->body) ? STR("") : request->exchange->body);
     struct hash fingerprint = hash_stream_value(&stream);
     memcpy(request->fingerprint, fingerprint.bytes, sizeof(request->fingerprint));
     request->idempotency_key = key;
@@ -103,8 +104,8 @@ enum err idempotency_find(const struct store_view *view, struct request *request
     struct store_scope system = {.kind = STORE_SCOPE_SYSTEM};
     struct kept_reply kept;
     struct hash key = kept_key(request);
-    enum err err = store_get(view, system, &idempotency_table, hash_bytes(&key), request->arena,
-                             &kept);
+    enum err err =
+        store_get(view, system, &idempotency_table, hash_bytes(&key), request->arena, &kept);
     if (err != ERR_OK) {
         return err;
     }

@@ -1,3 +1,4 @@
+/* The table is sets of four entries, one cache line each; see limiter.h for what it promises. */
 #include "engine/limiter.h"
 
 #include <string.h>

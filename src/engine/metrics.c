@@ -15,9 +15,9 @@
 enum {
     /* An endpoint has one success and a dozen errors at most. */
     STATUSES_MAX = 16,
-    ID_LEN_MAX = 64,
+    PATH_LEN_MAX = 128,
     /* A sample: the family's name, its labels, a value; the longest is about 150. */
-    LINE_BYTES_MAX = 128 + ID_LEN_MAX,
+    LINE_BYTES_MAX = 128 + PATH_LEN_MAX,
     /* HELP and TYPE of one family. */
     FAMILY_BYTES_MAX = 512,
     FAMILIES_MAX = METRICS_COUNT + 3,
@@ -85,7 +85,7 @@ enum err metrics_open(const struct router *router) {
         return ERR_NO_MEMORY;
     }
     for (uint32_t index = 0; index < metrics.endpoint_count; index += 1) {
-        CHECK(strlen(router_endpoint(router, index)->id) <= ID_LEN_MAX);
+        CHECK(strlen(router_endpoint(router, index)->path) <= PATH_LEN_MAX);
     }
     metrics.router = router;
     return ERR_OK;
@@ -190,17 +190,17 @@ static void table_put(struct buf *out) {
     }
 }
 
-/* {method="POST",endpoint="auth_login" without the closing brace. Ids are names of ours: nothing in
- * them needs escaping. */
+/* {method="GET",endpoint="/api/v1/users/{id}" without the closing brace. Paths are the rows', never
+ * those of requests: nothing in them needs escaping, and no client makes new ones. */
 static void labels_put(struct buf *out, uint32_t slot_index) {
     const char *method = "none";
-    const char *id = "none";
+    const char *path = "none";
     if (slot_index < metrics.endpoint_count) {
         const struct endpoint *endpoint = router_endpoint(metrics.router, slot_index);
         method = http_method_name(endpoint->method);
-        id = endpoint->id;
+        path = endpoint->path;
     }
-    buf_printf(out, "{method=\"%s\",endpoint=\"%s\"", method, id);
+    buf_printf(out, "{method=\"%s\",endpoint=\"%s\"", method, path);
 }
 
 static void requests_put(struct buf *out, uint32_t slot_index) {

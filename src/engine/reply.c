@@ -126,14 +126,25 @@ static uint32_t retry_after_s(const struct request *request, uint16_t status) {
     return status == 503 ? 1 : 0;
 }
 
+/* Pages are asked for again each time, data is never kept, unless the endpoint says otherwise. */
+static void put_caching(struct buf *out, const struct request *request) {
+    bool is_page = request->endpoint != NULL && request->endpoint->form == FORM_RAW;
+    if (request->max_age_s > 0 && request->outcome.err == ERR_OK) {
+        buf_put_c(out, "Cache-Control: public, max-age=");
+        buf_put_u64(out, request->max_age_s);
+        buf_put(out, "\r\n", 2);
+    } else {
+        buf_put_c(out, is_page ? "Cache-Control: no-cache\r\n" : "Cache-Control: no-store\r\n");
+    }
+}
+
 static void put_headers(struct buf *out, const struct request *request, uint16_t status) {
     put_line(out, "X-Request-ID", request->command.request_id);
     buf_put(out, security_headers, sizeof(security_headers) - 1);
     if (request->exchange->is_tls) {
         buf_put(out, transport_header, sizeof(transport_header) - 1);
     }
-    bool is_page = request->endpoint != NULL && request->endpoint->form == FORM_RAW;
-    buf_put_c(out, is_page ? "Cache-Control: no-cache\r\n" : "Cache-Control: no-store\r\n");
+    put_caching(out, request);
     put_cors(out, request, false);
     put_rate(out, request, status);
     uint32_t retry = retry_after_s(request, status);
@@ -166,30 +177,12 @@ static struct str headers_make(const struct request *request, uint16_t status) {
 
 /* ---- bodies ---- */
 
-static yyjson_mut_val *faults_value(yyjson_mut_doc *doc, const struct schema_faults *faults,
-                                    struct arena *arena) {
-    yyjson_mut_val *object = yyjson_mut_obj(doc);
-    if (faults->is_object_missing) {
-        yyjson_mut_val *list = json_add_array(doc, object, "_schema");
-        yyjson_mut_arr_add_str(doc, list, "Invalid input type.");
-    }
-    for (uint32_t i = 0; i < faults->count; i++) {
-        const struct schema_fault *fault = &faults->faults[i];
-        struct str path = arena_copy(arena, fault->path);
-        yyjson_mut_val *list = yyjson_mut_obj_getn(object, path.data, path.len);
-        if (list == NULL) {
-            list = yyjson_mut_arr(doc);
-            yyjson_mut_obj_add(object, yyjson_mut_strn(doc, path.data, path.len), list);
-        }
-        yyjson_mut_arr_add_strn(doc, list, fault->text.data, fault->text.len);
-    }
-    return object;
-}
-
 static yyjson_mut_val *error_details(struct request *request, yyjson_mut_doc *doc, enum err err) {
     struct outcome *outcome = &request->outcome;
-    if (err == ERR_VALIDATION && outcome->faults != NULL && outcome->details == NULL) {
-        return faults_value(doc, outcome->faults, request->arena);
+    if (outcome->faults != NULL && outcome->details == NULL) {
+        yyjson_mut_val *faults = yyjson_mut_obj(doc);
+        json_add_faults(doc, faults, outcome->faults);
+        return faults;
     }
     yyjson_mut_val *details = outcome->details ? outcome->details : yyjson_mut_obj(doc);
     const char *reason = err_row(err)->reason;
@@ -276,8 +269,8 @@ static void reply_json(struct request *request, enum err err, uint16_t status) {
     yyjson_mut_doc *doc = outcome->doc ? outcome->doc : json_doc(request->arena);
     struct str message = str_from_c(outcome->message ? outcome->message : err_row(err)->sentence);
     bool is_problem = err != ERR_OK && wants_problem(request);
-    bool is_bare = request->endpoint != NULL && request->endpoint->form == FORM_BARE &&
-                   outcome->data != NULL;
+    bool is_bare =
+        request->endpoint != NULL && request->endpoint->form == FORM_BARE && outcome->data != NULL;
     yyjson_mut_val *root = NULL;
     if (is_bare) {
         root = outcome->data;
@@ -325,6 +318,15 @@ void reply_render_error(struct request *request, enum err err) {
     reply_render(request);
 }
 
+void reply_render_alone(struct http_reply *reply, enum err err) {
+    *reply = (struct http_reply){.status = err_row(err)->status, .must_close = true};
+    reply->headers = str_from(security_headers, sizeof(security_headers) - 1);
+    if (reply->status == 503) {
+        reply_bare(reply, err);
+        reply->headers = STR("Retry-After: 1\r\nCache-Control: no-store\r\n");
+    }
+}
+
 /* The body is a kept one; headers are of this request. */
 void reply_render_kept(struct request *request) {
     request->reply.content_type = STR("application/json");
@@ -337,8 +339,8 @@ void reply_render_kept(struct request *request) {
 void reply_render_options(struct request *request) {
     struct http_reply *reply = &request->reply;
     struct str origin = http_header(&request->exchange->head, STR("Origin"));
-    bool is_allowed = !str_is_none(origin) &&
-                      !str_is_none(cors_origin(&request->exchange->head, true));
+    bool is_allowed =
+        !str_is_none(origin) && !str_is_none(cors_origin(&request->exchange->head, true));
     bool is_asterisk = str_equal(request->exchange->head.path, STR("*"));
     if (!is_allowed && !is_asterisk && request->route.allow == 0) {
         reply_render_error(request, ERR_NOT_FOUND);

@@ -35,16 +35,17 @@ struct request {
     struct str raw_type; /* FORM_RAW */
     struct str raw_body;
     struct str raw_gzip;
+    uint32_t max_age_s; /* caches may keep the reply that long; 0 = not */
     struct str idempotency_key;
     uint8_t fingerprint[32];
     uint32_t rate_limit, rate_remaining, rate_reset_s; /* 0 limit = no headers */
     enum err refusal; /* the gate's no that is worth an audit record; then nothing else is run */
     bool has_query_faults; /* outcome.faults came from the query: refused once the gate is passed */
-    uint32_t step; /* of prepare */
+    uint32_t step;         /* of prepare */
     struct password_job job;
     struct http_reply reply; /* rendered, waiting for the commit */
-    struct request *next; /* in the queue */
-    enum err *result;     /* of a system command */
+    struct request *next;    /* in the queue */
+    enum err *result;        /* of a system command */
 };
 
 /* From prepare: hashes or verifies outside the tick; prepare is called again when the result is in

@@ -251,8 +251,8 @@ static const struct route_node *router_walk(const struct router *router, struct 
         }
         if (node->param_child != ROUTE_NONE && segment.len > 0 &&
             step.value_count < ROUTE_PARAMS_MAX) {
-            stack[depth++] = (struct route_step){node->param_child, next, step.value_count + 1,
-                                                 segment};
+            stack[depth++] =
+                (struct route_step){node->param_child, next, step.value_count + 1, segment};
         }
         uint16_t literal = node_literal(router, step.node, segment);
         if (literal != ROUTE_NONE) {

@@ -44,10 +44,6 @@ _Static_assert(COUNT_OF(setting_rows) == SETTINGS_COUNT, "one row per setting");
 SETTINGS_TABLE(SETTING_TEXT_FITS)
 #undef SETTING_TEXT_FITS
 
-/* Variables that are no settings but belong to the program: secrets, which may be in the
- * environment yet never in a file of settings, a printout or the log. */
-static const char *const reserved_variables[] = {"COFFER_KEY", "COFFER_ADMIN_PASSWORD"};
-
 const struct setting_row *setting_row(enum setting id) {
     CHECK(id < SETTINGS_COUNT);
     return &setting_rows[id];
@@ -300,15 +296,6 @@ static bool variable_matches(struct str variable, const char *name) {
     return true;
 }
 
-static bool variable_is_reserved(struct str variable) {
-    for (uint32_t index = 0; index < COUNT_OF(reserved_variables); index += 1) {
-        if (str_equal(variable, str_from_c(reserved_variables[index]))) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static enum err variable_parse(struct settings *settings, struct str variable, struct str value,
                                const char **problem) {
     struct str suffix = str_slice(variable, ENVIRONMENT_PREFIX.len, variable.len);
@@ -327,7 +314,7 @@ enum err settings_parse_environment(struct settings *settings, const char *const
     for (uint32_t index = 0; environment[index] != NULL; index += 1) {
         struct str rest = str_from_c(environment[index]);
         struct str variable = str_split(&rest, '=');
-        if (!str_starts(variable, ENVIRONMENT_PREFIX) || variable_is_reserved(variable)) {
+        if (!str_starts(variable, ENVIRONMENT_PREFIX)) {
             continue;
         }
         struct str value = str_is_none(rest) ? STR("") : rest;

@@ -113,8 +113,7 @@ enum err settings_set(struct settings *settings, struct str name, struct str val
 /* Lines "name = value", "# comment", blank. The same name twice is a failure. */
 enum err settings_parse_file(struct settings *settings, struct str text, const char **problem);
 /* "COFFER_HTTP_HEAD_TIMEOUT=5" is http.head-timeout; other variables are left alone, an unknown
- * COFFER_ name is a failure. Secrets are no settings: COFFER_KEY (the sealing key itself) and
- * COFFER_ADMIN_PASSWORD are skipped here and read by whoever needs them. */
+ * COFFER_ name is a failure. */
 enum err settings_parse_environment(struct settings *settings, const char *const *environment,
                                     const char **problem);
 

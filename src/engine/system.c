@@ -1,3 +1,7 @@
+/*
+ * System commands in fixed slots, the minute's jobs, and the notes of used sessions. A slot is
+ * taken when its command is queued and given back when the command is durable.
+ */
 #include "engine/system.h"
 
 #include <string.h>
@@ -21,7 +25,7 @@ struct system_slot {
 
 static struct system_slot slots[SYSTEM_COMMANDS_MAX];
 static struct arena_pool pool;
-static struct touch_list touched; /* this tick's, growing */
+static struct touch_list touched;  /* this tick's, growing */
 static struct touch_list touching; /* being written */
 static bool is_touching;
 static enum err touch_result;
@@ -88,7 +92,7 @@ enum err engine_run_system(struct engine *engine, const struct command_row *row,
     struct command *command = &request->command;
     command->row = row;
     command->settings = engine_settings(engine);
-    command->seal_key = engine_seal_key(engine);
+    command->audit_chain = engine_audit_chain(engine);
     command->now_us = clock_wall_us();
     command->caller.kind = CALLER_SYSTEM;
     command->prepared = prepared;

@@ -126,14 +126,16 @@ static bool parse_group(struct str text, uint8_t bytes[2]) {
     return true;
 }
 
-/* Groups with colons between them, perhaps an IPv4 at the end; *count bytes. Empty text is none. */
-static bool parse_groups(struct str text, uint8_t bytes[16], uint32_t *count) {
+/* Groups with colons between them, at the end of an address perhaps an IPv4; *count bytes. Empty
+ * text is none. */
+static bool parse_groups(struct str text, bool is_end, uint8_t bytes[16], uint32_t *count) {
     struct str rest = text;
     *count = 0;
     while (!str_is_none(rest) && text.len > 0) {
         struct str part = str_split(&rest, ':');
         bool is_ipv4 = str_has_byte(part, '.');
-        if (*count + (is_ipv4 ? 4 : 2) > 16 || (is_ipv4 && !str_is_none(rest))) {
+        bool may_be_ipv4 = is_end && str_is_none(rest);
+        if (*count + (is_ipv4 ? 4 : 2) > 16 || (is_ipv4 && !may_be_ipv4)) {
             return false;
         }
         if (is_ipv4 ? !parse_ipv4(part, bytes + *count) : !parse_group(part, bytes + *count)) {
@@ -160,7 +162,7 @@ static bool parse_ipv6(struct str text, struct net_address *address) {
     uint32_t back_bytes = 0;
     uint32_t gap = find_double_colon(text);
     memset(address, 0, sizeof *address);
-    if (!parse_groups(str_slice(text, 0, gap), front, &front_bytes)) {
+    if (!parse_groups(str_slice(text, 0, gap), gap == text.len, front, &front_bytes)) {
         return false;
     }
     if (gap == text.len) {
@@ -168,7 +170,7 @@ static bool parse_ipv6(struct str text, struct net_address *address) {
         return front_bytes == 16;
     }
     struct str behind = str_slice(text, gap + 2, text.len);
-    if (!parse_groups(behind, back, &back_bytes) || front_bytes + back_bytes > 14) {
+    if (!parse_groups(behind, true, back, &back_bytes) || front_bytes + back_bytes > 14) {
         return false;
     }
     memcpy(address->bytes, front, front_bytes);

@@ -119,6 +119,7 @@ static void enter_idle(struct conn *conn, int64_t timeout_us) {
 void conn_handshake_done(struct conn *conn) {
     struct server_stats *stats = &conn->server->stats;
     CHECK(conn->state == CONN_HANDSHAKE);
+    tls_handshake_finish(conn->tls);
     if (tls_is_resumed(conn->tls)) {
         stats->handshakes_resumed += 1;
     } else {
@@ -473,7 +474,8 @@ void conn_settle(struct conn *conn) {
         if (conn->may_read) {
             events = 0;
         }
-        has_work = conn->state == CONN_REPLY && !conn->is_blocked && !conn->is_stream_asleep;
+        bool is_asleep = conn->is_stream_asleep && conn->reply_front.len == 0;
+        has_work = conn->state == CONN_REPLY && !conn->is_blocked && !is_asleep;
     }
     if (conn->is_blocked) {
         events |= LOOP_WRITE;

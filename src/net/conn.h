@@ -64,13 +64,16 @@ enum {
 
     /* Fairness: per connection and tick. */
     CONN_READ_BYTES_PER_TICK = 64 * 1024,
-    CONN_WRITE_BYTES_PER_TICK = 256 * 1024,
+    CONN_WRITE_BYTES_PER_TICK = 128 * 1024,
     CONN_REQUESTS_PER_TICK = 16,
+    /* All connections with more to do at once, per tick: bulk does not delay what is small. */
+    SERVER_READY_US_PER_TICK = 1000,
     /* Handshakes per tick, by time: about two full ones, or a dozen resumed. */
     SERVER_HANDSHAKE_US_PER_TICK = 600,
     SERVER_ACCEPTS_PER_TICK = 64,
 
     REPLY_HEAD_BYTES_MAX = REPLY_HEADERS_BYTES_MAX + 1024,
+    REPLY_BUFFER_BYTES = 8192,
 };
 
 enum conn_state {
@@ -99,6 +102,7 @@ struct conn {
     bool is_warm; /* the slot has touched pages (also while FREE) */
     bool is_tls;
     bool is_counted;   /* in the table of addresses */
+    bool is_watched;   /* by the loop */
     bool is_advancing; /* conn_advance is on the stack */
     bool may_read;     /* the socket has, or may have, something for us */
     bool has_ended;    /* end of input seen */
@@ -129,8 +133,10 @@ struct conn {
     uint32_t out_start;
     uint32_t out_end;
     struct http_reply reply;
-    struct str reply_rest; /* of the body, not yet put out */
-    uint64_t reply_bytes;  /* handed to the socket or to TLS */
+    struct str reply_front; /* goes out before reply_rest: in reply_buffer */
+    struct str reply_rest;  /* of the body, not yet put out */
+    char *reply_buffer;   /* in the arena: where the out buffer is too small for a head or chunk */
+    uint64_t reply_bytes; /* handed to the socket or to TLS */
     bool is_reply_head_done;
     bool is_reply_chunked;
     bool is_stream_over;
@@ -196,7 +202,9 @@ struct server {
     int64_t date_s;
 
     bool is_draining;
+    bool has_swept; /* idle connections were closed for draining */
     bool is_open;
+    int64_t drain_deadline_us;
     struct loop_timer drain_timer;
     void (*on_drained)(void *ctx);
     void *drained_ctx;

@@ -54,13 +54,8 @@ void conn_raw_keep(struct conn *conn) {
     }
 }
 
-/* STEP_GO: *sent bytes went out, perhaps not all. */
-static enum step raw_send(struct conn *conn, struct iovec *parts, uint32_t count, size_t *sent) {
-    struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
-    ssize_t put;
-    do {
-        put = sendmsg(conn->watch.fd, &message, MSG_NOSIGNAL);
-    } while (put < 0 && errno == EINTR);
+/* What a send gave: STEP_GO and *sent, perhaps not all. */
+static enum step send_result(struct conn *conn, ssize_t put, size_t *sent) {
     if (put < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
         conn->is_blocked = true;
         return STEP_WAIT;
@@ -74,14 +69,27 @@ static enum step raw_send(struct conn *conn, struct iovec *parts, uint32_t count
     return STEP_GO;
 }
 
-static enum step raw_send_one(struct conn *conn, const uint8_t *data, uint32_t bytes,
-                              uint32_t *sent) {
-    /* sendmsg does not write to it. */
-    struct iovec part = {.iov_base = (void *)(uintptr_t)data, .iov_len = bytes};
-    size_t put = 0;
-    enum step step = raw_send(conn, &part, 1, &put);
-    *sent = (uint32_t)put;
-    return step;
+static enum step raw_send(struct conn *conn, const uint8_t *data, uint32_t bytes, size_t *sent) {
+    ssize_t put;
+    do {
+        put = send(conn->watch.fd, data, bytes, MSG_NOSIGNAL);
+    } while (put < 0 && errno == EINTR);
+    return send_result(conn, put, sent);
+}
+
+static enum step raw_send_two(struct conn *conn, struct str first, struct str second,
+                              size_t *sent) {
+    /* sendmsg does not write to them. */
+    struct iovec parts[2] = {
+        {.iov_base = (void *)(uintptr_t)first.data, .iov_len = first.len},
+        {.iov_base = (void *)(uintptr_t)second.data, .iov_len = second.len},
+    };
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = COUNT_OF(parts)};
+    ssize_t put;
+    do {
+        put = sendmsg(conn->watch.fd, &message, MSG_NOSIGNAL);
+    } while (put < 0 && errno == EINTR);
+    return send_result(conn, put, sent);
 }
 
 /* --- TLS ---------------------------------------------------------------------------------------
@@ -109,12 +117,12 @@ static enum step tls_records_send(struct conn *conn) {
         if (record == NULL) {
             return STEP_GO;
         }
-        uint32_t sent;
-        enum step step = raw_send_one(conn, record, bytes, &sent);
+        size_t sent = 0;
+        enum step step = raw_send(conn, record, bytes, &sent);
         if (step != STEP_GO) {
             return step;
         }
-        tls_record_out_ack(conn->tls, sent);
+        tls_record_out_ack(conn->tls, (uint32_t)sent);
     }
 }
 
@@ -173,13 +181,13 @@ static void handshake_gather(struct conn *conn) {
 
 static enum step handshake_flush(struct conn *conn) {
     while (conn->held_start < conn->head_bytes) {
-        uint32_t sent;
-        enum step step = raw_send_one(conn, conn_head(conn) + conn->held_start,
-                                      conn->head_bytes - conn->held_start, &sent);
+        size_t sent = 0;
+        enum step step = raw_send(conn, conn_head(conn) + conn->held_start,
+                                  conn->head_bytes - conn->held_start, &sent);
         if (step != STEP_GO) {
             return step;
         }
-        conn->held_start += sent;
+        conn->held_start += (uint32_t)sent;
     }
     conn->held_start = 0;
     conn->head_bytes = 0;
@@ -290,24 +298,27 @@ enum step conn_out_send(struct conn *conn, struct str direct, uint32_t *direct_s
         return tls_records_send(conn);
     }
     for (;;) {
-        uint32_t waiting = conn->out_end - conn->out_start;
-        uint32_t direct_left = direct.len - *direct_sent;
-        if (waiting + direct_left == 0) {
+        const uint8_t *waiting = conn_out(conn) + conn->out_start;
+        uint32_t waiting_bytes = conn->out_end - conn->out_start;
+        struct str left = str_slice(direct, *direct_sent, direct.len);
+        size_t sent = 0;
+        enum step step = STEP_GO;
+        if (waiting_bytes > 0 && left.len > 0) {
+            struct str first = str_from((const char *)waiting, waiting_bytes);
+            step = raw_send_two(conn, first, left, &sent);
+        } else if (waiting_bytes > 0) {
+            step = raw_send(conn, waiting, waiting_bytes, &sent);
+        } else if (left.len > 0) {
+            step = raw_send(conn, (const uint8_t *)left.data, left.len, &sent);
+        } else {
             return STEP_GO;
         }
-        struct iovec parts[2] = {
-            {.iov_base = conn_out(conn) + conn->out_start, .iov_len = waiting},
-            {.iov_base = (void *)(uintptr_t)(direct.data + *direct_sent), .iov_len = direct_left},
-        };
-        size_t sent = 0;
-        uint32_t first = waiting > 0 ? 0 : 1;
-        enum step step = raw_send(conn, parts + first, direct_left > 0 ? 2 - first : 1, &sent);
         if (step != STEP_GO) {
             return step;
         }
-        uint32_t from_out = sent < waiting ? (uint32_t)sent : waiting;
-        conn->out_start += from_out;
-        *direct_sent += (uint32_t)sent - from_out;
+        uint32_t from_waiting = sent < waiting_bytes ? (uint32_t)sent : waiting_bytes;
+        conn->out_start += from_waiting;
+        *direct_sent += (uint32_t)sent - from_waiting;
     }
 }
 

@@ -17,6 +17,8 @@ enum {
     CHUNK_HEAD_BYTES = 6, /* four hexadecimal digits, CR LF */
     CHUNK_TAIL_BYTES = 7, /* CR LF, and "0" CR LF CR LF behind the last */
 };
+_Static_assert((int)REPLY_HEAD_BYTES_MAX <= (int)REPLY_BUFFER_BYTES, "a head fits");
+_Static_assert((int)STREAM_ROOM_MIN <= (int)REPLY_BUFFER_BYTES, "a chunk fits");
 
 void reply_start(struct conn *conn, const struct http_reply *reply) {
     const struct http_head *head = &conn->exchange.head;
@@ -26,6 +28,8 @@ void reply_start(struct conn *conn, const struct http_reply *reply) {
     conn->state = CONN_REPLY;
     conn->deadline_us = INT64_MAX;
     conn->reply_bytes = 0;
+    conn->reply_front = STR_NONE;
+    conn->reply_buffer = NULL;
     conn->is_reply_head_done = false;
     conn->is_stream_asleep = false;
     conn->is_reply_chunked = reply->stream != NULL && head->minor_version == 1;
@@ -50,48 +54,75 @@ void reply_continue(struct conn *conn) {
     }
 }
 
+/* At least `wanted` bytes in one piece: in the out buffer, or when a TLS client has asked for small
+ * records (RFC 6066, 4: down to 512 bytes), beside it. NULL: no memory for that. */
+static char *piece_open(struct conn *conn, uint32_t wanted, uint32_t *room) {
+    uint8_t *place = conn_out_room(conn, room);
+    if (place != NULL && *room >= wanted) {
+        return (char *)place;
+    }
+    if (conn->reply_buffer == NULL) {
+        conn->reply_buffer = arena_take(&conn->arena, REPLY_BUFFER_BYTES);
+    }
+    *room = REPLY_BUFFER_BYTES;
+    return conn->reply_buffer;
+}
+
+static void piece_close(struct conn *conn, const char *place, uint32_t bytes) {
+    CHECK(conn->reply_front.len == 0);
+    if (place == conn->reply_buffer) {
+        conn->reply_front = str_from(place, bytes);
+    } else {
+        conn_out_ack(conn, bytes);
+        conn->reply_bytes += bytes;
+    }
+}
+
 /* A head that does not fit is our bug; the client must not wait for it. */
-static void head_fill(struct conn *conn) {
+static void head_replace(struct conn *conn) {
+    log_error("net", "the headers of a %u reply do not fit", (unsigned)conn->reply.status);
+    conn->reply = (struct http_reply){.status = 500, .must_close = true};
+    conn->reply_rest = STR_NONE;
+    conn->is_gzip = false;
+    conn->will_close = true;
+    conn->is_stream_over = true;
+}
+
+static enum step head_fill(struct conn *conn) {
     uint32_t room;
-    uint8_t *place = conn_out_room(conn, &room);
-    CHECK(place != NULL);
-    CHECK(room >= REPLY_HEAD_BYTES_MAX);
+    char *place = piece_open(conn, REPLY_HEAD_BYTES_MAX, &room);
+    if (place == NULL) {
+        conn_close(conn);
+        return STEP_GONE;
+    }
     struct buf out = buf_over(place, room);
     if (conn->reply.headers.len <= REPLY_HEADERS_BYTES_MAX) {
         reply_head_write(conn, &out);
     }
     if (out.is_full || out.len == 0) {
-        log_error("net", "the headers of a %u reply do not fit", (unsigned)conn->reply.status);
-        conn->reply = (struct http_reply){.status = 500, .must_close = true};
-        conn->reply_rest = STR_NONE;
-        conn->is_gzip = false;
-        conn->will_close = true;
-        conn->is_stream_over = true;
+        head_replace(conn);
         buf_reset(&out);
         reply_head_write(conn, &out);
     }
     CHECK(!out.is_full);
-    conn_out_ack(conn, out.len);
-    conn->reply_bytes += out.len;
+    piece_close(conn, place, out.len);
     conn->is_reply_head_done = true;
     if (!reply_has_body(conn)) {
         conn->reply_rest = STR_NONE;
     }
+    return STEP_GO;
 }
 
-static void body_fill(struct conn *conn) {
+static void some_fill(struct conn *conn, struct str *from) {
     uint32_t room;
     uint8_t *place = conn_out_room(conn, &room);
-    if (place == NULL || conn->reply_rest.len == 0) {
+    if (place == NULL || from->len == 0) {
         return;
     }
-    if (conn->tls == NULL && conn->reply_rest.len >= DIRECT_BYTES_MIN) {
-        return;
-    }
-    uint32_t bytes = conn->reply_rest.len < room ? conn->reply_rest.len : room;
-    memcpy(place, conn->reply_rest.data, bytes);
+    uint32_t bytes = from->len < room ? from->len : room;
+    memcpy(place, from->data, bytes);
     conn_out_ack(conn, bytes);
-    conn->reply_rest = str_slice(conn->reply_rest, bytes, conn->reply_rest.len);
+    *from = str_slice(*from, bytes, from->len);
     conn->reply_bytes += bytes;
 }
 
@@ -99,9 +130,10 @@ static void body_fill(struct conn *conn) {
  * number of digits), because it is known only afterwards. */
 static enum step stream_fill(struct conn *conn) {
     uint32_t room;
-    uint8_t *place = conn_out_room(conn, &room);
-    if (place == NULL || room < STREAM_ROOM_MIN) {
-        return STEP_GO; /* the head took it; the next time it is there */
+    char *place = piece_open(conn, STREAM_ROOM_MIN, &room);
+    if (place == NULL) {
+        conn_close(conn);
+        return STEP_GONE;
     }
     uint32_t front = conn->is_reply_chunked ? CHUNK_HEAD_BYTES : 0;
     uint32_t back = conn->is_reply_chunked ? CHUNK_TAIL_BYTES : 0;
@@ -127,24 +159,33 @@ static enum step stream_fill(struct conn *conn) {
         CHECK(!frame.is_full);
         bytes = frame.len;
     }
-    conn_out_ack(conn, bytes);
-    conn->reply_bytes += bytes;
+    piece_close(conn, place, bytes);
     return STEP_GO;
+}
+
+static bool body_goes_direct(const struct conn *conn) {
+    return conn->tls == NULL && conn->reply_rest.len >= DIRECT_BYTES_MIN;
 }
 
 /* Puts the next piece into the (empty) out buffer. */
 static enum step fill(struct conn *conn) {
     uint32_t room;
+    enum step step = STEP_GO;
     if (conn_out_room(conn, &room) == NULL) { /* TLS was closed under us */
         conn_close(conn);
         return STEP_GONE;
     }
     if (!conn->is_reply_head_done) {
-        head_fill(conn);
+        step = head_fill(conn);
     }
-    body_fill(conn);
-    enum step step = STEP_GO;
-    if (!conn->is_stream_over && !conn->is_stream_asleep) {
+    if (step == STEP_GO && conn->reply_front.len > 0) {
+        some_fill(conn, &conn->reply_front);
+    } else if (step == STEP_GO && !body_goes_direct(conn)) {
+        some_fill(conn, &conn->reply_rest);
+    }
+    bool may_stream = conn->state == CONN_REPLY && conn->reply_front.len == 0 &&
+                      !conn->is_stream_over && !conn->is_stream_asleep;
+    if (step == STEP_GO && may_stream) {
         step = stream_fill(conn);
     }
     if (step == STEP_GO && conn->tls != NULL) {
@@ -154,7 +195,8 @@ static enum step fill(struct conn *conn) {
 }
 
 static bool is_complete(const struct conn *conn) {
-    return conn->is_reply_head_done && conn->reply_rest.len == 0 && conn->is_stream_over;
+    return conn->is_reply_head_done && conn->reply_front.len == 0 && conn->reply_rest.len == 0 &&
+           conn->is_stream_over;
 }
 
 static struct str direct_part(const struct conn *conn, uint32_t budget_bytes) {
@@ -186,7 +228,7 @@ enum step reply_step(struct conn *conn, uint32_t *budget_bytes) {
         conn_reply_done(conn);
         return STEP_GO;
     }
-    if (*budget_bytes == 0 || conn->is_stream_asleep) {
+    if (*budget_bytes == 0 || (conn->is_stream_asleep && conn->reply_front.len == 0)) {
         return STEP_WAIT;
     }
     return fill(conn);

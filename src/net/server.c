@@ -79,21 +79,17 @@ static bool ring_is_empty(const struct conn_link *ring) {
     return ring->next == ring;
 }
 
-/* Those that are in the queue now; who comes in again waits for the next tick. */
+/* Connections with more to do: in turns, as long as the tick's share lasts. */
 static void ready_run(struct server *server) {
-    struct conn_link now;
     if (ring_is_empty(&server->ready)) {
         return;
     }
-    now = server->ready;
-    now.next->previous = &now;
-    now.previous->next = &now;
-    ring_init(&server->ready);
-    while (!ring_is_empty(&now)) {
-        struct conn *conn = conn_of_queue(now.next);
+    int64_t end_us = clock_monotonic_us() + SERVER_READY_US_PER_TICK;
+    do {
+        struct conn *conn = conn_of_queue(server->ready.next);
         conn_dequeue(conn);
         conn_advance(conn);
-    }
+    } while (!ring_is_empty(&server->ready) && clock_monotonic_us() < end_us);
 }
 
 /* Handshakes cost most and come last: at least one per tick, more while the time for them lasts. */
@@ -207,7 +203,7 @@ static void connections_close(struct server *server) {
 
 void server_close(struct server *server) {
     listeners_close(server);
-    server->is_draining = false;
+    server->on_drained = NULL;
     if (server->slab != NULL) {
         connections_close(server);
     }
@@ -229,21 +225,39 @@ uint16_t server_port(const struct server *server, uint32_t index) {
 /* --- draining ----------------------------------------------------------------------------------
  */
 
+static void sweep(struct server *server) {
+    listeners_close(server);
+    for (uint32_t slot = 0; slot < server->fresh_count; slot++) {
+        struct conn *conn = conn_at(server, slot);
+        if (conn_is_used(conn)) {
+            conn_drain(conn);
+        }
+    }
+    server->has_swept = true;
+}
+
+/* First at once, then at the deadline or when the last connection is gone. */
 static void on_drain_due(struct loop_timer *timer) {
     struct server *server =
         (struct server *)(void *)((char *)timer - offsetof(struct server, drain_timer));
+    if (!server->has_swept) {
+        sweep(server);
+        loop_timer_set(server->loop, timer, server->drain_deadline_us);
+        server_check_drained(server);
+        return;
+    }
     void (*on_drained)(void *ctx) = server->on_drained;
     server->on_drained = NULL;
     connections_close(server);
     /* Closing the last one sets the timer again. */
-    loop_timer_clear(server->loop, &server->drain_timer);
+    loop_timer_clear(server->loop, timer);
     if (on_drained != NULL) {
         on_drained(server->drained_ctx);
     }
 }
 
 void server_check_drained(struct server *server) {
-    if (server->is_draining && server->stats.connections == 0 && server->on_drained != NULL) {
+    if (server->has_swept && server->stats.connections == 0 && server->on_drained != NULL) {
         loop_timer_set(server->loop, &server->drain_timer, loop_now_us(server->loop));
     }
 }
@@ -255,16 +269,10 @@ void server_drain(struct server *server, int64_t deadline_us, void (*on_drained)
     server->is_draining = true;
     server->on_drained = on_drained;
     server->drained_ctx = ctx;
+    server->drain_deadline_us = deadline_us;
     server->drain_timer.on_due = on_drain_due;
-    listeners_close(server);
-    loop_timer_set(server->loop, &server->drain_timer, deadline_us);
-    for (uint32_t slot = 0; slot < server->fresh_count; slot++) {
-        struct conn *conn = conn_at(server, slot);
-        if (conn_is_used(conn)) {
-            conn_drain(conn);
-        }
-    }
-    server_check_drained(server);
+    /* From the timer, because the caller may sit inside a handler of ours. */
+    loop_timer_set(server->loop, &server->drain_timer, loop_now_us(server->loop));
 }
 
 void server_stats_read(const struct server *server, struct server_stats *stats) {

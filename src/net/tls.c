@@ -27,7 +27,7 @@ struct generation {
     const br_ssl_server_policy_class *vtable; /* first: BearSSL hands us a pointer to it */
     struct pem_identity identity;
     br_ssl_server_context model;
-    uint32_t users; /* connections that may still need the certificate */
+    uint32_t users; /* running handshakes: later the certificate is not needed */
     bool is_current;
 };
 
@@ -48,8 +48,8 @@ struct tls_config {
 };
 
 struct tls {
-    br_ssl_server_context ssl; /* first: the session cache gets a pointer to it */
-    struct generation *generation;
+    br_ssl_server_context ssl;     /* first: the session cache gets a pointer to it */
+    struct generation *generation; /* until tls_handshake_finish */
     bool is_resumed;
 };
 
@@ -333,9 +333,17 @@ struct tls *tls_start(void *context, void *in, void *out, struct tls_config *con
     return tls;
 }
 
-void tls_finish(struct tls *tls) {
+void tls_handshake_finish(struct tls *tls) {
+    CHECK(tls->generation != NULL);
     CHECK(tls->generation->users > 0);
     tls->generation->users -= 1;
+    tls->generation = NULL;
+}
+
+void tls_finish(struct tls *tls) {
+    if (tls->generation != NULL) {
+        tls_handshake_finish(tls);
+    }
     memset(tls, 0, sizeof *tls);
     __asm__ volatile("" : : "r"(tls) : "memory"); /* the wipe is not dead code */
 }

@@ -40,7 +40,9 @@ struct tls;
  * `out` do not matter and may be thrown away. */
 struct tls *tls_start(void *context, void *in, void *out, struct tls_config *config,
                       int64_t now_us);
-/* Wipes the secrets and lets go of the certificate. */
+/* Once, when tls_is_open first says so: lets go of the certificate (there is no renegotiation). */
+void tls_handshake_finish(struct tls *tls);
+/* Wipes the secrets. */
 void tls_finish(struct tls *tls);
 
 /* NULL and 0 when the port is shut at the moment. */

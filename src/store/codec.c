@@ -123,14 +123,16 @@ bool codec_schema_is_storable(const struct schema *schema, const char **problem)
 /* ---- checksum and header ---- */
 
 static uint32_t checksum_make(const struct codec_place *place, struct str bytes) {
-    uint16_t id = place->table->id;
-    uint8_t head[4] = {(uint8_t)(id >> 8), (uint8_t)id, (uint8_t)(place->key.len >> 8),
-                       (uint8_t)place->key.len};
-    uLong sum = crc32(0, head, sizeof head);
-    sum = crc32(sum, (const Bytef *)place->key.data, place->key.len);
-    sum = crc32(sum, (const Bytef *)bytes.data, 3);
-    sum = crc32(sum, (const Bytef *)bytes.data + CODEC_HEADER_BYTES,
-                bytes.len - CODEC_HEADER_BYTES);
+    char memory[4 + STORE_KEY_BYTES_MAX + 3];
+    struct buf head = buf_over(memory, sizeof memory);
+    buf_put_be16(&head, place->table->id);
+    buf_put_be16(&head, (uint16_t)place->key.len);
+    buf_put_str(&head, place->key);
+    buf_put(&head, bytes.data, 3);
+    CHECK(!head.is_full);
+    uLong sum = crc32(0, (const Bytef *)memory, head.len);
+    sum =
+        crc32(sum, (const Bytef *)bytes.data + CODEC_HEADER_BYTES, bytes.len - CODEC_HEADER_BYTES);
     return (uint32_t)sum;
 }
 
@@ -355,6 +357,13 @@ static bool fields_split(const struct schema *schema, struct str rest, struct co
         }
     }
     return true;
+}
+
+void codec_parts_find(const struct table *table, struct str bytes, struct codec_parts *parts) {
+    CHECK(bytes.len >= CODEC_HEADER_BYTES);
+    struct str fields = {bytes.data + CODEC_HEADER_BYTES, bytes.len - CODEC_HEADER_BYTES};
+    bool is_whole = fields_split(table->schema, fields, parts);
+    CHECK(is_whole);
 }
 
 enum err codec_split(const struct codec_place *place, struct str bytes, struct codec_parts *parts) {

@@ -21,11 +21,11 @@ void fiber_entry(struct fiber *fiber);
 enum {
     FIBER_KEPT_MAX = 8, /* stacks of ended fibers */
 #if defined(__x86_64__)
-    FIBER_FRAME_WORDS = 8, /* mxcsr and x87 word, r15 r14 r13 r12 rbx rbp, return address */
+    FIBER_FRAME_WORDS = 8,    /* mxcsr and x87 word, r15 r14 r13 r12 rbx rbp, return address */
     FIBER_FRAME_ARGUMENT = 4, /* r12 */
     FIBER_FRAME_RETURN = 7,
 #elif defined(__aarch64__)
-    FIBER_FRAME_WORDS = 20, /* x19..x28, x29, x30, d8..d15 */
+    FIBER_FRAME_WORDS = 20,   /* x19..x28, x29, x30, d8..d15 */
     FIBER_FRAME_ARGUMENT = 0, /* x19 */
     FIBER_FRAME_RETURN = 11,  /* x30 */
 #else

@@ -25,7 +25,7 @@ struct fsck {
     uint32_t record_bytes;
     uint64_t findings;
     uint64_t content;
-    uint64_t records;                                   /* of this table */
+    uint64_t records;                                 /* of this table */
     uint64_t index_rows[STORE_INDEXES_PER_TABLE_MAX]; /* that its records should have */
 };
 
@@ -118,8 +118,7 @@ static uint64_t fsck_walk(struct fsck *fsck, const char *place, MDB_dbi dbi,
     int code = mdb_cursor_open(fsck->view.txn, dbi, &cursor);
     while (code == 0 && (code = mdb_cursor_get(cursor, &key, &data, MDB_NEXT)) == 0) {
         struct str now = store_str(key);
-        if (now.len > STORE_KEY_BYTES_MAX ||
-            (!str_is_none(last) && str_compare(last, now) >= 0)) {
+        if (now.len > STORE_KEY_BYTES_MAX || (!str_is_none(last) && str_compare(last, now) >= 0)) {
             finding(fsck, place, now, "keys do not ascend");
             break;
         }
@@ -165,9 +164,8 @@ static void index_row(struct fsck *fsck, const void *what, struct str key, struc
     struct str primary = value;
     struct str own_key = STR_NONE;
     if (!index->row->is_unique) {
-        uint32_t len = value.len == 2
-                           ? (uint32_t)(uint8_t)value.data[0] << 8 | (uint8_t)value.data[1]
-                           : 0;
+        uint32_t len =
+            value.len == 2 ? (uint32_t)(uint8_t)value.data[0] << 8 | (uint8_t)value.data[1] : 0;
         primary = str_slice(key, key.len - (len < key.len ? len : key.len), key.len);
     }
     struct codec_place place = {.table = row->table->row, .key = primary};

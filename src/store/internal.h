@@ -1,14 +1,14 @@
 /*
  * What the store's files share; nobody else includes it.
  *
- *   env.c      open and close, room and growth    boot.c   a new store appears whole
- *   meta.c     the meta table
- *   batch.c    the batch's states, commit on the fiber
- *   view.c     snapshots, get, find      scan.c    range scans
- *   write.c    put, del, write set       key.c     keys of tables and indexes
- *   codec.c    records as bytes          io.c      system calls, the helper thread
- *   migrate.c  schema versions           index.c   rebuilds indexes    fsck.c    proof of everything that is derived
- *   backup.c   copy and restore          fiber.c   the batch's stack
+ *   env.c      open and close, room     boot.c     a new store appears whole
+ *   meta.c     the meta table           migrate.c  from what is stored to what the program has
+ *   batch.c    the batch's states       fiber.c    its stack
+ *   io.c       system calls, helper     codec.c    records as bytes
+ *   view.c     snapshots, get, find     scan.c     range scans
+ *   write.c    put, del, write set      key.c      keys of tables and indexes
+ *   index.c    rebuilds indexes         fsck.c     proof of everything that is derived
+ *   backup.c   copy and restore
  */
 #ifndef STORE_INTERNAL_H
 #define STORE_INTERNAL_H
@@ -26,7 +26,7 @@ enum {
     /* A text as primary key: longer ones end in their hash (key.c). Leaves index keys 256 bytes. */
     STORE_PRIMARY_BYTES_MAX = 255,
     STORE_INDEX_PARTS_MAX = 4,
-    /* Indexed texts: their schema must bound them, so that a key can be composed in fixed memory. */
+    /* Indexed texts: their schema must bound them; a key is composed in fixed memory. */
     STORE_INDEXED_TEXT_MAX = 1024,
     STORE_KEY_SCRATCH_BYTES = STORE_INDEX_PARTS_MAX * (STORE_INDEXED_TEXT_MAX * 4 * 2 + 1),
     STORE_CHANGES_BYTES_MAX = 1024,
@@ -58,7 +58,7 @@ struct store_view {
 struct store_state {
     uint64_t sequence;
     uint64_t commands;
-    uint64_t content; /* sum over all records of store_content_term */
+    uint64_t content;  /* sum over all records of store_content_term */
     struct hash chain; /* of the write sets */
 };
 
@@ -66,7 +66,7 @@ struct store_tx {
     struct store_view view;
     struct store_state state;
     struct hash_stream writes; /* previous chain value, sequence, then each write */
-    bool is_migrating; /* indexes are not kept: they are all rebuilt afterwards */
+    bool is_migrating;         /* indexes are not kept: they are all rebuilt afterwards */
     uint64_t batch_writes;
     uint32_t command_writes;
     uint8_t entropy[32];
@@ -210,8 +210,7 @@ enum err store_indexes_prepare(struct store *store, MDB_txn *txn, bool is_all,
                                const char **problem);
 enum { STORE_NAME_BYTES = 160 }; /* of a table, an index, a row of the meta table */
 /* "TABLE.INDEX" */
-void store_index_name(const struct store_table *table, uint32_t index,
-                      char name[STORE_NAME_BYTES]);
+void store_index_name(const struct store_table *table, uint32_t index, char name[STORE_NAME_BYTES]);
 /* Sets *problem to "what name" in static memory and returns err. */
 enum err store_problem(const char **problem, enum err err, const char *what, const char *name);
 

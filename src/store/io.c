@@ -381,8 +381,7 @@ enum err store_file_read(int fd, void *data, size_t bytes, uint64_t offset) {
 enum err store_file_write(int fd, const void *data, size_t bytes, uint64_t offset) {
     size_t done = 0;
     while (done < bytes) {
-        ssize_t wrote =
-            pwrite(fd, (const char *)data + done, bytes - done, (off_t)(offset + done));
+        ssize_t wrote = pwrite(fd, (const char *)data + done, bytes - done, (off_t)(offset + done));
         if (wrote < 0 && errno == EINTR) {
             continue;
         }

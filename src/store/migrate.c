@@ -31,7 +31,7 @@ static enum err dbi_open(struct store *store, MDB_txn *txn, const char *name, MD
     int code = mdb_dbi_open(txn, name, flags, dbi);
     if (code == MDB_NOTFOUND) {
         return store_problem(problem, ERR_NOT_FOUND,
-                              "start the server once to bring the store up to date: no ", name);
+                             "start the server once to bring the store up to date: no ", name);
     }
     return code == 0 ? ERR_OK : store_problem(problem, ERR_CORRUPT, mdb_strerror(code), "");
 }
@@ -183,8 +183,8 @@ static enum err steps_run(struct store *store, MDB_txn *txn, uint32_t version,
     for (uint32_t from = version; from <= options->migration_count; from += 1) {
         const struct store_migration *step = &options->migrations[from - 1];
         CHECK(step->from == from);
-        (void)snprintf(line, sizeof line, "migration %u of %u: %s", from,
-                       options->migration_count, step->doc);
+        (void)snprintf(line, sizeof line, "migration %u of %u: %s", from, options->migration_count,
+                       step->doc);
         report_say(store, line);
         enum err err = step->run(&store->tx, options->report, options->report_ctx);
         if (err != ERR_OK) {
@@ -205,8 +205,7 @@ static enum err schema_migrate(struct store *store, MDB_txn *txn, bool is_new, b
                                const char **problem) {
     uint32_t current = store->options.migration_count + 1;
     uint32_t version = current;
-    enum err err = is_new ? ERR_OK
-                          : store_meta_get(store, txn, "schema", &version, sizeof version);
+    enum err err = is_new ? ERR_OK : store_meta_get(store, txn, "schema", &version, sizeof version);
     if (err != ERR_OK || version == 0) {
         return store_problem(problem, ERR_CORRUPT, "the meta table is damaged", "");
     }
@@ -215,7 +214,7 @@ static enum err schema_migrate(struct store *store, MDB_txn *txn, bool is_new, b
     }
     if (version < current && store->options.is_read_only) {
         return store_problem(problem, ERR_FORMAT,
-                              "start the server once to bring the store up to date", "");
+                             "start the server once to bring the store up to date", "");
     }
     *has_migrated = version < current;
     if (*has_migrated) {

@@ -22,8 +22,8 @@
 /* ---- table rows ---- */
 
 struct table_index {
-    const char *name;                      /* LMDB database name is "TABLE.NAME" */
-    uint32_t offsets[4];                   /* struct offsets of the indexed members, in order */
+    const char *name;    /* LMDB database name is "TABLE.NAME" */
+    uint32_t offsets[4]; /* struct offsets of the indexed members, in order */
     uint32_t offset_count;
     bool is_unique; /* else the primary key follows the indexed values */
 };
@@ -33,7 +33,7 @@ struct table_index {
 
 struct table {
     const char *name;
-    uint16_t id; /* in checksums and write sets: never reused */
+    uint16_t id;      /* in checksums and write sets: never reused */
     uint16_t version; /* of the schema; stored with each record */
     const struct schema *schema;
     uint32_t key_offset; /* struct offset of the primary key: an ID, INT or TEXT/BYTES member.
@@ -97,6 +97,7 @@ struct store_options {
  * checked: a bad one is our own bug and ends the process. */
 enum err store_open(struct store **store, const struct store_options *options,
                     const char **problem);
+/* No batch is running (CHECKed). NULL is allowed. */
 void store_close(struct store *store);
 
 /* ---- reading ---- */
@@ -115,8 +116,8 @@ struct store_view; /* a read snapshot, or the inside of a batch; never kept acro
 struct store_view *store_snapshot(struct store *store);
 void store_tick_end(struct store *store);
 
-/* By primary key. On success *record is the decoded record; texts live in the arena. ERR_NOT_FOUND (also for another owner's record),
- * ERR_CORRUPT (logged once), ERR_NO_MEMORY. */
+/* By primary key. On success *record is the decoded record; texts live in the arena. ERR_NOT_FOUND
+ * (also for another owner's record), ERR_CORRUPT (logged), ERR_NO_MEMORY. */
 enum err store_get(const struct store_view *view, struct store_scope scope,
                    const struct table *table, struct str key, struct arena *arena, void *record);
 /* The key of a FIELD_ID table: store_get(view, scope, table, id_bytes(&id), ...). INT keys are 8

@@ -125,10 +125,10 @@ static void changes_note(struct store_tx *tx, const struct table *table,
     const struct codec_parts *before = old == NULL ? &nothing : old;
     for (uint32_t index = 0; index < table->schema->field_count; index += 1) {
         uint64_t bit = UINT64_C(1) << index;
-        bool is_same = ((before->present ^ new->present) & bit) == 0 &&
-                       ((before->null ^ new->null) & bit) == 0 &&
-                       ((new->present & bit) == 0 ||
-                        str_equal(before->values[index], new->values[index]));
+        bool is_same =
+            ((before->present ^ new->present) & bit) == 0 &&
+            ((before->null ^ new->null) & bit) == 0 &&
+            ((new->present &bit) == 0 || str_equal(before->values[index], new->values[index]));
         if (!is_same) {
             change_note(tx, table->name, table->schema->fields[index].name);
         }
@@ -230,15 +230,13 @@ static struct str record_encode(struct store_tx *tx, const struct store_table *t
                  record, old, &out);
     CHECK(!out.is_full);
     CHECK(out.len <= STORE_RECORD_BYTES_MAX);
-    enum err err = codec_split(&place, buf_str(&out), parts);
-    CHECK(err == ERR_OK);
+    codec_parts_find(table->row, buf_str(&out), parts);
     return buf_str(&out);
 }
 
 /* In a migration the record in the way may be of an older schema: it is counted, not understood,
  * and the indexes wait. */
-static void content_take_out(struct store_tx *tx, const struct store_table *table,
-                             struct str key) {
+static void content_take_out(struct store_tx *tx, const struct store_table *table, struct str key) {
     MDB_val lmdb_key = store_val(key);
     MDB_val data;
     int code = mdb_get(tx->view.txn, table->dbi, &lmdb_key, &data);

@@ -36,7 +36,9 @@ static const struct field item_fields[] = {
 const struct schema item_schema = SCHEMA("item", struct item, item_fields);
 
 static const struct table_index item_indexes[] = {
-    {.name = "by_name", .offsets = {offsetof(struct item, name)}, .offset_count = 1,
+    {.name = "by_name",
+     .offsets = {offsetof(struct item, name)},
+     .offset_count = 1,
      .is_unique = true},
     {.name = "by_owner_rank",
      .offsets = {offsetof(struct item, owner), offsetof(struct item, rank)},
@@ -243,8 +245,7 @@ struct id id_from_number(uint64_t number) {
     return id;
 }
 
-struct item bench_item(struct store_bench *bench, uint64_t number, const char *name,
-                       int64_t rank) {
+struct item bench_item(struct store_bench *bench, uint64_t number, const char *name, int64_t rank) {
     struct item item = {.id = id_from_number(number),
                         .owner = id_from_number(1000 + number % 3),
                         .name = arena_copy(&bench->arena, str_from_c(name)),
@@ -321,7 +322,7 @@ bool item_equal(const struct item *a, const struct item *b) {
 }
 
 enum err bench_get(struct store_bench *bench, struct id id, struct item *item) {
-    enum err err = store_get(store_snapshot(bench->store), scope_system, &item_table,
-                             id_bytes(&id), &bench->arena, item);
+    enum err err = store_get(store_snapshot(bench->store), scope_system, &item_table, id_bytes(&id),
+                             &bench->arena, item);
     return err;
 }

@@ -1,4 +1,4 @@
-/* A small store for tests: its tables, a temporary folder, batches that wait until they are done. */
+/* A small store for tests: tables, a temporary folder, batches that wait until they are done. */
 #ifndef STORE_SUPPORT_H
 #define STORE_SUPPORT_H
 

@@ -11,6 +11,13 @@ static enum err read_nothing(struct request *request, const struct store_view *v
     return ERR_OK;
 }
 
+struct params {
+    struct schema_set set;
+    struct id id;
+};
+static const struct field params_fields[] = {FIELD(struct params, id, FIELD_ID, .doc = "Which.")};
+static const struct schema params_schema = SCHEMA("params", struct params, params_fields);
+
 static const struct endpoint rows[] = {
     {.id = "first",
      .method = HTTP_GET,
@@ -21,8 +28,9 @@ static const struct endpoint rows[] = {
      .read = read_nothing},
     {.id = "second",
      .method = HTTP_GET,
-     .path = "/second",
+     .path = "/second/{id}",
      .doc = "Second.",
+     .params = &params_schema,
      .tag = "test",
      .auth = AUTH_NONE,
      .read = read_nothing},
@@ -51,8 +59,7 @@ static bool has_line(const char *line) {
     return found != NULL && (found == text || found[-1] == '\n') && found[strlen(line)] == '\n';
 }
 
-TEST(metrics_requests_by_endpoint_and_status)
-{
+TEST(metrics_requests_by_endpoint_and_status) {
     REQUIRE(open_metrics());
     metrics_request(0, 200, 100);
     metrics_request(0, 200, 101);
@@ -60,23 +67,24 @@ TEST(metrics_requests_by_endpoint_and_status)
     metrics_request(1, 503, 0);
     metrics_request(METRICS_NO_ENDPOINT, 404, -5);
     REQUIRE(format());
-    EXPECT(has_line("http_requests_total{method=\"GET\",endpoint=\"first\",status=\"200\"} 2"));
-    EXPECT(has_line("http_requests_total{method=\"GET\",endpoint=\"first\",status=\"404\"} 1"));
-    EXPECT(has_line("http_requests_total{method=\"GET\",endpoint=\"second\",status=\"503\"} 1"));
+    EXPECT(has_line("http_requests_total{method=\"GET\",endpoint=\"/first\",status=\"200\"} 2"));
+    EXPECT(has_line("http_requests_total{method=\"GET\",endpoint=\"/first\",status=\"404\"} 1"));
+    EXPECT(
+        has_line("http_requests_total{method=\"GET\",endpoint=\"/second/{id}\",status=\"503\"} 1"));
     EXPECT(has_line("http_requests_total{method=\"none\",endpoint=\"none\",status=\"404\"} 1"));
     EXPECT(strstr(text, "status=\"other\"") == NULL);
     /* Buckets are cumulative and include their bound. */
-    EXPECT(has_line("http_request_duration_seconds_bucket{method=\"GET\",endpoint=\"first\","
+    EXPECT(has_line("http_request_duration_seconds_bucket{method=\"GET\",endpoint=\"/first\","
                     "le=\"0.000100\"} 1"));
-    EXPECT(has_line("http_request_duration_seconds_bucket{method=\"GET\",endpoint=\"first\","
+    EXPECT(has_line("http_request_duration_seconds_bucket{method=\"GET\",endpoint=\"/first\","
                     "le=\"0.000250\"} 2"));
-    EXPECT(has_line("http_request_duration_seconds_bucket{method=\"GET\",endpoint=\"first\","
+    EXPECT(has_line("http_request_duration_seconds_bucket{method=\"GET\",endpoint=\"/first\","
                     "le=\"10.000000\"} 2"));
-    EXPECT(has_line("http_request_duration_seconds_bucket{method=\"GET\",endpoint=\"first\","
+    EXPECT(has_line("http_request_duration_seconds_bucket{method=\"GET\",endpoint=\"/first\","
                     "le=\"+Inf\"} 3"));
-    EXPECT(has_line("http_request_duration_seconds_sum{method=\"GET\",endpoint=\"first\"} "
+    EXPECT(has_line("http_request_duration_seconds_sum{method=\"GET\",endpoint=\"/first\"} "
                     "20.000201"));
-    EXPECT(has_line("http_request_duration_seconds_count{method=\"GET\",endpoint=\"first\"} 3"));
+    EXPECT(has_line("http_request_duration_seconds_count{method=\"GET\",endpoint=\"/first\"} 3"));
     struct metrics_totals totals;
     metrics_totals_read(&totals);
     EXPECT_EQ_UINT(totals.requests, 5);
@@ -85,8 +93,7 @@ TEST(metrics_requests_by_endpoint_and_status)
     EXPECT_EQ_INT(totals.duration_us, 20000201);
 }
 
-TEST(metrics_table)
-{
+TEST(metrics_table) {
     REQUIRE(open_metrics());
     metrics_count(METRIC_FAILED_LOGINS, 2);
     metrics_count(METRIC_FAILED_LOGINS, 1);
@@ -110,21 +117,19 @@ TEST(metrics_table)
     EXPECT_DIES(metrics_count(METRIC_STORE_USED, 1));
 }
 
-TEST(metrics_reopen_starts_at_zero)
-{
+TEST(metrics_reopen_starts_at_zero) {
     REQUIRE(open_metrics());
     metrics_request(0, 200, 100);
     metrics_count(METRIC_FAILED_LOGINS, 5);
     REQUIRE(open_metrics());
     REQUIRE(format());
-    EXPECT(strstr(text, "endpoint=\"first\"") == NULL);
+    EXPECT(strstr(text, "endpoint=\"/first\"") == NULL);
     EXPECT(has_line("flowlet_failed_logins_total 0"));
 }
 
 /* More statuses than a slot has room for, values as long as they get: the room still suffices, and
  * nothing is lost from the sum. */
-TEST(metrics_worst_case_fits)
-{
+TEST(metrics_worst_case_fits) {
     REQUIRE(open_metrics());
     for (uint32_t index = 0; index < 3; index += 1) {
         uint32_t slot = index < 2 ? index : METRICS_NO_ENDPOINT;
@@ -136,14 +141,15 @@ TEST(metrics_worst_case_fits)
         metrics_set((enum metric)metric, UINT64_MAX);
     }
     REQUIRE(format());
-    EXPECT(has_line("http_requests_total{method=\"GET\",endpoint=\"first\",status=\"other\"} 484"));
-    EXPECT(has_line("http_request_duration_seconds_count{method=\"GET\",endpoint=\"second\"} 500"));
+    EXPECT(
+        has_line("http_requests_total{method=\"GET\",endpoint=\"/first\",status=\"other\"} 484"));
+    EXPECT(has_line(
+        "http_request_duration_seconds_count{method=\"GET\",endpoint=\"/second/{id}\"} 500"));
     EXPECT_DIES(metrics_request(2, 200, 1));
 }
 
 /* The format's own linter, where it is installed. */
-TEST(metrics_promtool_has_no_complaint)
-{
+TEST(metrics_promtool_has_no_complaint) {
     if (system("command -v promtool >/dev/null 2>&1") != 0) {
         printf("    promtool is not installed: not asked\n");
         return;

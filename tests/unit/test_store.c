@@ -7,7 +7,8 @@ static const uint8_t entropy[32] = {9, 9, 9};
 
 /* ---- records ---- */
 
-TEST(store_keeps_every_type_over_reopening) {
+TEST(store_keeps_every_type_over_reopening)
+{
     struct store_bench bench;
     REQUIRE(bench_open(&bench, NULL));
     struct item item = bench_item(&bench, 7, "seven", INT64_MIN);
@@ -30,7 +31,8 @@ TEST(store_keeps_every_type_over_reopening) {
     bench_close(&bench);
 }
 
-TEST(store_numbers_survive_at_their_edges) {
+TEST(store_numbers_survive_at_their_edges)
+{
     static const int64_t edges[] = {0,   1,    -1,    127,       128,       -128,     255,
                                     256, -256, 65535, INT64_MAX, INT64_MIN, INT32_MIN};
     struct store_bench bench;
@@ -64,7 +66,8 @@ static uint32_t change_run(struct store_tx *tx, void *ctx) {
     return 1;
 }
 
-TEST(store_names_what_a_command_changed) {
+TEST(store_names_what_a_command_changed)
+{
     struct store_bench bench;
     REQUIRE(bench_open(&bench, NULL));
     struct change change = {.item = bench_item(&bench, 1, "one", 1)};
@@ -96,7 +99,8 @@ static uint32_t many_changes_run(struct store_tx *tx, void *ctx) {
     return 1;
 }
 
-TEST(store_changes_are_named_once) {
+TEST(store_changes_are_named_once)
+{
     struct store_bench bench;
     REQUIRE(bench_open(&bench, NULL));
     struct change change = {.item = bench_item(&bench, 1, "one", 1)};
@@ -107,7 +111,8 @@ TEST(store_changes_are_named_once) {
     bench_close(&bench);
 }
 
-TEST(store_secrets_are_not_in_the_file) {
+TEST(store_secrets_are_not_in_the_file)
+{
     struct store_bench bench;
     REQUIRE(bench_open(&bench, NULL));
     struct item item = bench_item(&bench, 1, "plainly-visible-name", 1);
@@ -125,7 +130,8 @@ TEST(store_secrets_are_not_in_the_file) {
     bench_close(&bench);
 }
 
-TEST(store_says_which_records_are_too_large) {
+TEST(store_says_which_records_are_too_large)
+{
     struct store_bench bench;
     REQUIRE(bench_open(&bench, NULL));
     char *text = malloc(STORE_RECORD_BYTES_MAX + 1);
@@ -147,7 +153,8 @@ TEST(store_says_which_records_are_too_large) {
 
 /* ---- scopes ---- */
 
-TEST(store_hides_the_records_of_others) {
+TEST(store_hides_the_records_of_others)
+{
     struct store_bench bench;
     REQUIRE(bench_open(&bench, NULL));
     struct item mine = bench_item(&bench, 3, "mine", 1);
@@ -193,7 +200,8 @@ TEST(store_hides_the_records_of_others) {
 
 /* ---- indexes ---- */
 
-TEST(store_find_follows_changes) {
+TEST(store_find_follows_changes)
+{
     struct store_bench bench;
     REQUIRE(bench_open(&bench, NULL));
     struct item item = bench_item(&bench, 1, "before", 1);
@@ -219,7 +227,8 @@ TEST(store_find_follows_changes) {
     bench_close(&bench);
 }
 
-TEST(store_refuses_a_second_record_in_a_unique_index) {
+TEST(store_refuses_a_second_record_in_a_unique_index)
+{
     struct store_bench bench;
     REQUIRE(bench_open(&bench, NULL));
     struct item item = bench_item(&bench, 1, "same", 1);
@@ -242,7 +251,8 @@ static bool word_is_there(struct store_bench *bench, struct str text) {
            str_equal(found.word, text);
 }
 
-TEST(store_keys_may_be_long_or_hold_any_byte) {
+TEST(store_keys_may_be_long_or_hold_any_byte)
+{
     struct store_bench bench;
     REQUIRE(bench_open(&bench, NULL));
     char text[2000];
@@ -278,7 +288,8 @@ TEST(store_keys_may_be_long_or_hold_any_byte) {
     bench_close(&bench);
 }
 
-TEST(store_long_indexed_texts_are_found_and_told_apart) {
+TEST(store_long_indexed_texts_are_found_and_told_apart)
+{
     struct store_bench bench;
     REQUIRE(bench_open(&bench, NULL));
     char name[1001];
@@ -299,6 +310,40 @@ TEST(store_long_indexed_texts_are_found_and_told_apart) {
     bench_close(&bench);
 }
 
+TEST(store_index_texts_do_not_run_into_what_follows)
+{
+    static const struct str names[] = {{"a", 1},     {"a\0", 2},   {"a\1", 2},
+                                       {"a\1\1", 3}, {"a\0\1", 3}, {"a\0\0", 3},
+                                       {"ab", 2},    {"a\1\2", 3}, {"a\1\1\0", 4}};
+    struct store_bench bench;
+    REQUIRE(bench_open(&bench, NULL));
+    for (uint32_t index = 0; index < COUNT_OF(names); index += 1) {
+        struct item item = bench_item(&bench, 3 * index, "", 1);
+        item.name = names[index];
+        bench_put(&bench, &item);
+    }
+    for (uint32_t index = 0; index < COUNT_OF(names); index += 1) {
+        char memory[64];
+        struct buf prefix = buf_over(memory, sizeof memory);
+        struct store_scan scan;
+        struct item found;
+        store_key_put_int(&prefix, ITEM_RED);
+        store_key_put_text(&prefix, names[index], false);
+        REQUIRE(store_scan_open(&scan, store_snapshot(bench.store), scope_system, &item_table,
+                                ITEM_BY_COLOR, buf_str(&prefix), STR_NONE, false) == ERR_OK);
+        EXPECT(store_scan_next(&scan, &bench.arena, &found) == ERR_OK);
+        EXPECT(str_equal(found.name, names[index]));
+        EXPECT(store_scan_next(&scan, &bench.arena, &found) == ERR_END);
+        store_scan_close(&scan);
+        buf_reset(&prefix);
+        store_key_put_text(&prefix, names[index], true);
+        EXPECT(store_find(store_snapshot(bench.store), scope_system, &item_table, ITEM_BY_NAME,
+                          buf_str(&prefix), &bench.arena, &found) == ERR_OK);
+        EXPECT(str_equal(found.name, names[index]));
+    }
+    bench_close(&bench);
+}
+
 /* ---- numbers as keys ---- */
 
 static uint32_t entries_run(struct store_tx *tx, void *ctx) {
@@ -312,7 +357,8 @@ static uint32_t entries_run(struct store_tx *tx, void *ctx) {
     return COUNT_OF(numbers);
 }
 
-TEST(store_number_keys_sort_by_value) {
+TEST(store_number_keys_sort_by_value)
+{
     struct store_bench bench;
     REQUIRE(bench_open(&bench, NULL));
     bench_batch(&bench, entries_run, NULL);
@@ -340,7 +386,8 @@ TEST(store_number_keys_sort_by_value) {
 
 /* ---- scans ---- */
 
-TEST(store_scan_pages_in_both_directions) {
+TEST(store_scan_pages_in_both_directions)
+{
     struct store_bench bench;
     REQUIRE(bench_open(&bench, NULL));
     char name[16];
@@ -373,7 +420,24 @@ TEST(store_scan_pages_in_both_directions) {
         EXPECT(err == ERR_END);
         EXPECT_EQ_UINT(seen, 10);
     }
+    /* An `after` outside of the prefix only bounds. */
     struct store_scan scan;
+    struct item found;
+    for (uint32_t direction = 0; direction < 2; direction += 1) {
+        REQUIRE(store_scan_open(&scan, store_snapshot(bench.store), scope_system, &item_table,
+                                ITEM_BY_NAME, STR("name-1"),
+                                direction == 0 ? STR("name-0") : STR("name-27"),
+                                direction == 1) == ERR_OK);
+        EXPECT(store_scan_next(&scan, &bench.arena, &found) == ERR_OK);
+        EXPECT_EQ_INT(found.rank, direction == 0 ? 10 : 19);
+        store_scan_close(&scan);
+        REQUIRE(store_scan_open(&scan, store_snapshot(bench.store), scope_system, &item_table,
+                                ITEM_BY_NAME, STR("name-1"),
+                                direction == 0 ? STR("name-27") : STR("name-0"),
+                                direction == 1) == ERR_OK);
+        EXPECT(store_scan_next(&scan, &bench.arena, &found) == ERR_END);
+        store_scan_close(&scan);
+    }
     char long_key[STORE_KEY_BYTES_MAX + 1] = {0};
     EXPECT(store_scan_open(&scan, store_snapshot(bench.store), scope_system, &item_table,
                            STORE_PRIMARY, STR_NONE, (struct str){long_key, sizeof long_key},
@@ -403,7 +467,8 @@ static uint32_t sweep_run(struct store_tx *tx, void *ctx) {
     return sweep->removed;
 }
 
-TEST(store_scan_in_a_batch_survives_deletions) {
+TEST(store_scan_in_a_batch_survives_deletions)
+{
     struct store_bench bench;
     REQUIRE(bench_open(&bench, NULL));
     char name[16];
@@ -438,7 +503,8 @@ static uint32_t flagged_run(struct store_tx *tx, void *ctx) {
     return 1;
 }
 
-TEST(store_answers_reads_while_the_disk_works) {
+TEST(store_answers_reads_while_the_disk_works)
+{
     struct store_bench bench;
     REQUIRE(bench_open(&bench, NULL));
     uint32_t reads_while_busy = 0;
@@ -469,7 +535,8 @@ TEST(store_answers_reads_while_the_disk_works) {
     bench_close(&bench);
 }
 
-TEST(store_done_sees_its_own_batch) {
+TEST(store_done_sees_its_own_batch)
+{
     struct store_bench bench;
     REQUIRE(bench_open(&bench, NULL));
     struct flagged flagged = {.item = bench_item(&bench, 1, "one", 1)};
@@ -498,7 +565,8 @@ static uint32_t slow_run(struct store_tx *tx, void *ctx) {
     return 0;
 }
 
-TEST(store_long_batches_give_the_loop_its_turns) {
+TEST(store_long_batches_give_the_loop_its_turns)
+{
     struct store_bench bench;
     REQUIRE(bench_open(&bench, NULL));
     bool is_done = false;
@@ -526,7 +594,8 @@ static uint32_t unstable_run(struct store_tx *tx, void *ctx) {
     return 1;
 }
 
-TEST(store_catches_a_batch_that_is_not_deterministic) {
+TEST(store_catches_a_batch_that_is_not_deterministic)
+{
     struct store_bench bench;
     REQUIRE(bench_open(&bench, NULL));
     struct flagged flagged = {.item = bench_item(&bench, 1, "one", 1)};
@@ -534,7 +603,8 @@ TEST(store_catches_a_batch_that_is_not_deterministic) {
     bench_close(&bench);
 }
 
-TEST(store_same_commands_give_the_same_chain) {
+TEST(store_same_commands_give_the_same_chain)
+{
     struct hash chains[2];
     for (uint32_t round = 0; round < 2; round += 1) {
         struct store_bench bench;

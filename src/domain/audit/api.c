@@ -87,8 +87,8 @@ static enum err plan_make(const struct request *request, struct events_plan *pla
         }
         actor = params->actor_id;
     }
-    plan->scope = sees_all ? (struct store_scope){.kind = STORE_SCOPE_SYSTEM}
-                           : caller_scope(caller);
+    plan->scope =
+        sees_all ? (struct store_scope){.kind = STORE_SCOPE_SYSTEM} : caller_scope(caller);
     plan->prefix = buf_over(plan->prefix_bytes, sizeof(plan->prefix_bytes));
     plan->index = STORE_PRIMARY;
     if (!id_is_zero(actor)) {

@@ -3,6 +3,7 @@
 #include "domain/auth/login.h"
 #include "domain/auth/register.h"
 #include "domain/auth/session_api.h"
+#include "domain/auth/setup_pages.h"
 #include "domain/auth/tokens.h"
 #include "domain/auth/user_api.h"
 #include "os/clock.h"
@@ -170,6 +171,61 @@ static const struct endpoint auth_endpoints[] = {
         .command = &setup_command,
     },
     {
+        .id = "setup_page",
+        .method = HTTP_GET,
+        .path = "/setup",
+        .doc = "The page behind the one-time link, for browsers.",
+        .tag = "Pages",
+        .auth = AUTH_NONE,
+        .rate = RATE_READ,
+        .form = FORM_RAW,
+        .read = setup_page_read,
+    },
+    {
+        .id = "setup_script",
+        .method = HTTP_GET,
+        .path = "/setup/setup.js",
+        .doc = "The script of the page.",
+        .tag = "Pages",
+        .auth = AUTH_NONE,
+        .rate = RATE_READ,
+        .form = FORM_RAW,
+        .read = setup_script_read,
+    },
+    {
+        .id = "setup_style",
+        .method = HTTP_GET,
+        .path = "/setup/setup.css",
+        .doc = "The style sheet of the page.",
+        .tag = "Pages",
+        .auth = AUTH_NONE,
+        .rate = RATE_READ,
+        .form = FORM_RAW,
+        .read = setup_style_read,
+    },
+    {
+        .id = "root_page",
+        .method = HTTP_GET,
+        .path = "/",
+        .doc = "A page with links to what there is, for browsers.",
+        .tag = "Pages",
+        .auth = AUTH_NONE,
+        .rate = RATE_READ,
+        .form = FORM_RAW,
+        .read = root_page_read,
+    },
+    {
+        .id = "icon",
+        .method = HTTP_GET,
+        .path = "/favicon.ico",
+        .doc = "The icon that browsers ask for; SVG.",
+        .tag = "Pages",
+        .auth = AUTH_NONE,
+        .rate = RATE_READ,
+        .form = FORM_RAW,
+        .read = icon_read,
+    },
+    {
         .id = "jwks",
         .method = HTTP_GET,
         .path = "/.well-known/jwks.json",
@@ -186,6 +242,7 @@ static const struct endpoint auth_endpoints[] = {
 static enum err auth_start(struct engine *engine, const char **problem) {
     uint8_t entropy[TOKEN_ENTROPY_BYTES];
     enum err err = tokens_start(engine, problem);
+    setup_pages_open(engine_settings(engine));
     if (err == ERR_OK) {
         random_bytes(entropy, sizeof(entropy));
         setup_start(engine, entropy);

@@ -52,7 +52,7 @@ struct session {
     struct id id;
     struct id user_id;
     int32_t status;
-    struct str token_hash;    /* SHA-256 of the opaque token */
+    struct str token_hash; /* SHA-256 of the opaque token */
     struct str ip_address;
     struct str user_agent;
     int64_t expires_at;

@@ -18,8 +18,8 @@ static bool first_due(struct store_tx *tx, const struct command *command, const 
                       uint32_t index, void *record, const int64_t *expires_at, int64_t due_us) {
     struct store_scope system = {.kind = STORE_SCOPE_SYSTEM};
     struct store_scan scan;
-    enum err err = store_scan_open(&scan, store_tx_view(tx), system, table, index, STR_NONE,
-                                   STR_NONE, false);
+    enum err err =
+        store_scan_open(&scan, store_tx_view(tx), system, table, index, STR_NONE, STR_NONE, false);
     if (err == ERR_OK) {
         err = store_scan_next(&scan, command->arena, record);
         store_scan_close(&scan);

@@ -2,10 +2,9 @@
  * The keys that sign access tokens: kept sealed in the store, loaded once at start. The newest one
  * signs; all verify.
  */
-#include <string.h>
-
-#include "base/time.h"
 #include "domain/auth/keys.h"
+
+#include <string.h>
 
 static struct jose_key current;
 static struct jose_public_key publics[JOSE_KEYS_MAX];

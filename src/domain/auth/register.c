@@ -1,3 +1,8 @@
+/*
+ * New users. Registration: rules, hash (parked), access token, then one command that makes user and
+ * session. The first administrator: the same behind a one-time token. Import: drafts with hashes
+ * made elsewhere.
+ */
 #include "domain/auth/register.h"
 
 #include "base/decode.h"
@@ -31,8 +36,7 @@ static const struct field register_body_fields[] = {
     FIELD(struct register_body, full_name, FIELD_TEXT, .flags = FIELD_NULLABLE, .max = 255,
           .doc = "Name for display."),
     FIELD(struct register_body, first_name, FIELD_TEXT, .min = 2, .max = 100, .doc = "Given name."),
-    FIELD(struct register_body, last_name, FIELD_TEXT, .min = 2, .max = 100,
-          .doc = "Family name."),
+    FIELD(struct register_body, last_name, FIELD_TEXT, .min = 2, .max = 100, .doc = "Family name."),
     FIELD(struct register_body, phone, FIELD_TEXT, .max = 20, .format = FORMAT_PHONE,
           .doc = "Telephone number."),
     FIELD(struct register_body, phone_number, FIELD_TEXT, .max = 20, .format = FORMAT_PHONE,

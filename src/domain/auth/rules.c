@@ -1,3 +1,4 @@
+/* Password rules and the counting of failed logins. */
 #include "domain/auth/rules.h"
 
 #include <string.h>
@@ -7,8 +8,8 @@
 
 /* Those that every list of leaked passwords begins with (contract 3.1), compared without case. */
 static const char *const common_passwords[] = {
-    "password",  "123456",    "password123", "admin",    "qwerty",  "letmein",
-    "welcome",   "monkey",    "1234567890",  "password1", "flowlet", "flowlet123",
+    "password", "123456", "password123", "admin",     "qwerty",  "letmein",
+    "welcome",  "monkey", "1234567890",  "password1", "flowlet", "flowlet123",
 };
 
 static uint32_t class_count(struct str password) {
@@ -82,8 +83,8 @@ static void failures_load(const struct store_view *view, const struct command *c
     hash_stream_add_field(&stream, email);
     hash_stream_add_field(&stream, address);
     struct hash key = hash_stream_value(&stream);
-    enum err err = store_get(view, system, &login_failures_table, hash_bytes(&key), command->arena,
-                             failures);
+    enum err err =
+        store_get(view, system, &login_failures_table, hash_bytes(&key), command->arena, failures);
     if (err != ERR_OK || failures->expires_at <= command->now_us) {
         memset(failures, 0, sizeof(*failures));
         failures->key = arena_copy(command->arena, hash_bytes(&key));

@@ -1,3 +1,4 @@
+/* Refresh with rotation and reuse detection, logout, who am I, and the list of sessions. */
 #include "domain/auth/session_api.h"
 
 #include "domain/auth/tokens.h"
@@ -76,8 +77,8 @@ static enum err refresh_prepare(struct request *request) {
         return ERR_REFRESH_INVALID;
     }
     prepared->token_hash = arena_copy(request->arena, hash_bytes(&hash));
-    err = refresh_lookup(request_view(request), command, prepared->token_hash, &row, &session,
-                         &user);
+    err =
+        refresh_lookup(request_view(request), command, prepared->token_hash, &row, &session, &user);
     if (err != ERR_OK) {
         return err;
     }
@@ -122,8 +123,8 @@ static void refresh_apply(struct store_tx *tx, const struct command *command,
     struct refresh_token row;
     struct session session;
     struct user user;
-    enum err err = refresh_lookup(store_tx_view(tx), command, prepared->token_hash, &row, &session,
-                                  &user);
+    enum err err =
+        refresh_lookup(store_tx_view(tx), command, prepared->token_hash, &row, &session, &user);
     CHECK(err == ERR_OK);
     outcome->actor = user.id;
     if (SCHEMA_HAS(&refresh_token_schema, &row, used_at)) {
@@ -143,8 +144,7 @@ static void refresh_apply(struct store_tx *tx, const struct command *command,
     outcome->resource = session.id;
     tokens_reply(command, &prepared->tokens, outcome);
     user_view_add(outcome->doc, outcome->data, "user", &user, command->arena);
-    json_add_time(outcome->doc, outcome->data, "expires_at", session.expires_at,
-                  TIME_FORM_RFC3339);
+    json_add_time(outcome->doc, outcome->data, "expires_at", session.expires_at, TIME_FORM_RFC3339);
 }
 
 const struct command_row refresh_command = {
@@ -323,8 +323,7 @@ enum err sessions_read(struct request *request, const struct store_view *view) {
     const struct command *command = &request->command;
     struct outcome *outcome = &request->outcome;
     uint32_t count = 0;
-    struct session *list =
-        arena_take(request->arena, SESSIONS_LISTED_MAX * sizeof(struct session));
+    struct session *list = arena_take(request->arena, SESSIONS_LISTED_MAX * sizeof(struct session));
     if (list == NULL) {
         return ERR_NO_MEMORY;
     }
@@ -335,9 +334,9 @@ enum err sessions_read(struct request *request, const struct store_view *view) {
     yyjson_mut_val *data = outcome_data(outcome, command);
     yyjson_mut_val *sessions = json_add_array(outcome->doc, data, "sessions");
     for (uint32_t i = 0; i < count; i++) {
-        yyjson_mut_arr_append(sessions, session_view_make(outcome->doc, &list[i],
-                                                          command->caller.session_id,
-                                                          request->arena));
+        yyjson_mut_arr_append(
+            sessions,
+            session_view_make(outcome->doc, &list[i], command->caller.session_id, request->arena));
     }
     json_add_int(outcome->doc, data, "count", count);
     return ERR_OK;

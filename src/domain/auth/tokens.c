@@ -1,3 +1,7 @@
+/*
+ * Tokens and sessions: made in prepare (signing takes time), written in the batch, resolved at the
+ * gate and again in the batch.
+ */
 #include "domain/auth/tokens.h"
 
 #include <string.h>
@@ -113,8 +117,7 @@ void tokens_put_refresh(struct store_tx *tx, const struct command *command,
     struct refresh_token row = {
         .token_hash = hash_bytes(&hash),
         .session_id = tokens->session_id,
-        .expires_at =
-            command->now_us + settings_us(command->settings, SETTING_REFRESH_SECONDS_ID),
+        .expires_at = command->now_us + settings_us(command->settings, SETTING_REFRESH_SECONDS_ID),
     };
     SCHEMA_SET(&refresh_token_schema, &row, token_hash);
     SCHEMA_SET(&refresh_token_schema, &row, session_id);
@@ -143,7 +146,8 @@ void tokens_open_session(struct store_tx *tx, const struct command *command,
                          const struct user *user, const struct token_set *tokens,
                          bool is_remembered, struct outcome *outcome) {
     struct hash hash = token_hash(&tokens->token);
-    enum setting life = is_remembered ? SETTING_SESSION_LONG_SECONDS_ID : SETTING_SESSION_SECONDS_ID;
+    enum setting life =
+        is_remembered ? SETTING_SESSION_LONG_SECONDS_ID : SETTING_SESSION_SECONDS_ID;
     char address[NET_ADDRESS_TEXT_MAX];
     struct buf address_out = buf_over(address, sizeof(address));
     net_address_format(command->peer, &address_out);
@@ -261,8 +265,7 @@ static enum err caller_fill(const struct store_view *view, const struct session 
     caller->user_id = user.id;
     caller->session_id = session->id;
     caller->role = (enum role)(1u << user.role);
-    caller->is_limited =
-        session->is_compliance_only || user.status == USER_COMPLIANCE_SUSPENDED;
+    caller->is_limited = session->is_compliance_only || user.status == USER_COMPLIANCE_SUSPENDED;
     caller->is_stale = session->last_activity_at + TOUCH_AFTER_US < now_us;
     if (err != ERR_OK) {
         *caller = (struct caller){.kind = CALLER_NOBODY};
@@ -274,8 +277,7 @@ static enum err resolve_session(const struct store_view *view, struct id session
                                 struct arena *arena, struct caller *caller) {
     struct store_scope system = {.kind = STORE_SCOPE_SYSTEM};
     struct session session;
-    enum err err =
-        store_get(view, system, &session_table, id_bytes(&session_id), arena, &session);
+    enum err err = store_get(view, system, &session_table, id_bytes(&session_id), arena, &session);
     if (err != ERR_OK) {
         return err == ERR_NOT_FOUND ? ERR_TOKEN_INVALID : err;
     }
@@ -287,10 +289,13 @@ static enum err resolve_opaque(const struct store_view *view, int64_t now_us, st
     struct store_scope system = {.kind = STORE_SCOPE_SYSTEM};
     struct session session;
     struct hash hash;
+    char memory[2 * HASH_BYTES]; /* bytes 00 and 01 take two */
+    struct buf key = buf_over(memory, sizeof(memory));
     if (!token_store_key(token, &hash)) {
         return ERR_TOKEN_INVALID;
     }
-    enum err err = store_find(view, system, &session_table, SESSION_INDEX_TOKEN, hash_bytes(&hash),
+    store_key_put_text(&key, hash_bytes(&hash), true);
+    enum err err = store_find(view, system, &session_table, SESSION_INDEX_TOKEN, buf_str(&key),
                               arena, &session);
     if (err != ERR_OK) {
         return err == ERR_NOT_FOUND ? ERR_TOKEN_INVALID : err;
@@ -405,6 +410,7 @@ enum err tokens_jwks(struct request *request, const struct store_view *view) {
     jose_jwks_format(keys, count, &out);
     CHECK(!out.is_full);
     request->raw_type = STR("application/json");
+    request->max_age_s = 3600;
     request->raw_body = buf_str(&out);
     return ERR_OK;
 }

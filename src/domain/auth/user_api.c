@@ -1,3 +1,4 @@
+/* The caller's own account: read, change, close; the password. */
 #include "domain/auth/user_api.h"
 
 #include "crypto/hash.h"
@@ -268,8 +269,8 @@ static enum err password_verify_start(struct request *request) {
         return ERR_NO_MEMORY;
     }
     request->command.prepared = prepared;
-    enum err err = user_get(request_view(request), request->command.caller.user_id, request->arena,
-                            &user);
+    enum err err =
+        user_get(request_view(request), request->command.caller.user_id, request->arena, &user);
     if (err == ERR_OK && !str_is_none(user.password_hash)) {
         prepared->verified_hash = user.password_hash;
         err = password_job_verify(&request->job, body->current_password, user.password_hash);

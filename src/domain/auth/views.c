@@ -1,3 +1,4 @@
+/* Views: records as replies show them, with every key that one of the contracts names. */
 #include "domain/auth/views.h"
 
 static const struct field user_view_fields[] = {

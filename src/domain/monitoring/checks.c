@@ -56,18 +56,17 @@ static bool audit_follows(const struct store_seal_key *key, const struct audit_e
     return follows;
 }
 
-static void audit_check(const struct request *request, const struct store_view *view,
-                        struct checks *checks) {
-    struct audit_event *events = arena_take(request->arena, 2 * sizeof *events);
+static void audit_check(const struct store_view *view, const struct store_seal_key *key,
+                        struct arena *arena, struct checks *checks) {
+    struct audit_event *events = arena_take(arena, 2 * sizeof *events);
     uint32_t count = 0;
     if (events == NULL) {
         return;
     }
-    enum err err = audit_newest(view, request->arena, events, &count);
+    enum err err = audit_newest(view, arena, events, &count);
     checks->is_database_ok = err == ERR_OK;
     checks->audit_events = count > 0 ? events[0].sequence : 0;
-    checks->is_audit_ok = err == ERR_OK && audit_follows(engine_seal_key(request->engine), events,
-                                                         count, request->arena);
+    checks->is_audit_ok = err == ERR_OK && audit_follows(key, events, count, arena);
 }
 
 /* ---- keys ---- */
@@ -99,8 +98,7 @@ static void key_id_make(const struct secret_key *key, char key_id[CHECKS_KEY_ID_
     CHECK(!out.is_full);
 }
 
-static void encryption_check(const struct request *request, struct checks *checks) {
-    const struct store_seal_key *store_key = engine_seal_key(request->engine);
+static void encryption_check(const struct store_seal_key *store_key, struct checks *checks) {
     struct secret_key key;
     _Static_assert(sizeof key.bytes == sizeof store_key->bytes, "the same key");
     memcpy(key.bytes, store_key->bytes, sizeof key.bytes);
@@ -109,33 +107,34 @@ static void encryption_check(const struct request *request, struct checks *check
     crypto_wipe(&key, sizeof key);
 }
 
-static void authentication_check(const struct request *request, const struct store_view *view,
+static void authentication_check(const struct store_view *view, struct arena *arena,
                                  struct checks *checks) {
-    struct signing_key *key = ARENA_NEW(request->arena, struct signing_key);
+    struct signing_key *key = ARENA_NEW(arena, struct signing_key);
     struct store_scan scan;
     if (key == NULL || store_scan_open(&scan, view, everybody, &signing_key_table, STORE_PRIMARY,
                                        STR(""), STR_NONE, true) != ERR_OK) {
         return;
     }
-    checks->is_authentication_ok = store_scan_next(&scan, request->arena, key) == ERR_OK &&
+    checks->is_authentication_ok = store_scan_next(&scan, arena, key) == ERR_OK &&
                                    SCHEMA_HAS(&signing_key_schema, key, scalar);
     store_scan_close(&scan);
 }
 
-static void api_check(const struct request *request, struct checks *checks) {
-    struct server_stats stats;
-    server_stats_read(engine_server(request->engine), &stats);
-    checks->is_api_ok = stats.connections < stats.connections_max;
+void checks_store(const struct store_view *view, const struct store_seal_key *key,
+                  struct arena *arena, struct checks *checks) {
+    memset(checks, 0, sizeof *checks);
+    int64_t started_us = clock_monotonic_us();
+    audit_check(view, key, arena, checks);
+    checks->database_us = clock_monotonic_us() - started_us;
+    encryption_check(key, checks);
+    authentication_check(view, arena, checks);
 }
 
 void checks_run(struct request *request, const struct store_view *view, struct checks *checks) {
-    memset(checks, 0, sizeof *checks);
-    int64_t started_us = clock_monotonic_us();
-    audit_check(request, view, checks);
-    checks->database_us = clock_monotonic_us() - started_us;
-    encryption_check(request, checks);
-    authentication_check(request, view, checks);
-    api_check(request, checks);
+    struct server_stats stats;
+    checks_store(view, engine_seal_key(request->engine), request->arena, checks);
+    server_stats_read(engine_server(request->engine), &stats);
+    checks->is_api_ok = stats.connections < stats.connections_max;
 }
 
 bool checks_are_ok(const struct checks *checks) {

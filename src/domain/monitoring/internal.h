@@ -21,6 +21,9 @@ struct checks {
     char key_id[CHECKS_KEY_ID_LEN];
 };
 
+/* All but is_api_ok. What could not be found out, for want of memory too, is not ok. */
+void checks_store(const struct store_view *view, const struct store_seal_key *key,
+                  struct arena *arena, struct checks *checks);
 /* Microseconds of work: two audit records, one key, one seal. */
 void checks_run(struct request *request, const struct store_view *view, struct checks *checks);
 bool checks_are_ok(const struct checks *checks);
@@ -33,6 +36,16 @@ void numbers_read(const struct engine *engine, struct sysinfo_values *values);
 struct str number_scaled(struct arena *arena, int64_t value, uint32_t digits);
 /* 1000 * part / whole, 0 when the whole is 0. */
 int64_t number_permille(int64_t part, int64_t whole);
+
+/* ---- health.c ---- */
+
+struct str health_word(bool is_ok); /* "healthy" or "unhealthy" */
+int64_t health_uptime_s(const struct request *request);
+/* All members have a value. */
+void health_mark_all(struct schema_set *set, const struct schema *schema);
+/* The record as the data of the reply; status 503 when something is broken. */
+enum err health_reply(struct request *request, const struct schema *schema, const void *record,
+                      bool is_ok);
 
 /* ---- endpoints ---- */
 
