@@ -18,7 +18,8 @@ struct kept_reply {
 static const struct field kept_reply_fields[] = {
     FIELD(struct kept_reply, key, FIELD_BYTES, .tag = 1, .flags = FIELD_REQUIRED, .max = 32,
           .doc = "Hash of caller and Idempotency-Key."),
-    FIELD(struct kept_reply, fingerprint, FIELD_BYTES, .tag = 2, .flags = FIELD_REQUIRED, .max = 32,
+    /* Sealed: a plain hash of a body with a password would be a quick way to guess that. */
+    FIELD(struct kept_reply, fingerprint, FIELD_BYTES, .tag = 2, .flags = FIELD_SECRET, .max = 32,
           .doc = "Hash of method, path, query and body."),
     FIELD(struct kept_reply, status, FIELD_INT, .tag = 3, .flags = FIELD_REQUIRED, .min = 100,
           .max = 599, .doc = "Status of the kept answer."),
