@@ -318,13 +318,18 @@ static const struct command_row refused_read = {
 };
 
 static void request_read(struct request *request) {
+    if (request->refusal == ERR_OK) {
+        request->outcome.err = request->endpoint->read(request, request_view(request));
+        if (request->outcome.err == ERR_FORBIDDEN) {
+            request->refusal = ERR_FORBIDDEN; /* of somebody else's things: leaves a record, too */
+        }
+    }
     if (request->refusal != ERR_OK) {
         request->command.row = &refused_read;
         random_bytes(request->command.entropy, sizeof(request->command.entropy));
         request_prepare(request);
         return;
     }
-    request->outcome.err = request->endpoint->read(request, request_view(request));
     reply_render(request);
     engine_answer(request);
 }
