@@ -11,6 +11,7 @@ Not modelled, because it takes longer than a run: anything that expires.
 
 import datetime
 import ipaddress
+import json
 import re
 
 PAIR_FAILURES_MAX = 5
@@ -53,13 +54,13 @@ def expect_equal(actual, expected, what):
 class Request:
     """One request as it is sent. `about` says what the generator meant by it."""
 
-    def __init__(self, about, method, path, body=None, bearer=None, address='', agent='',
+    def __init__(self, about, method, path, fields=None, bearer=None, address='', agent='',
                  key=None, if_match=None, if_none_match=None, query=''):
         self.about = about
         self.method = method
         self.path = path
-        self.body = body      # bytes or None
-        self.fields = None    # the body as an object
+        self.fields = fields  # the body as an object, or None
+        self.body = None if fields is None else json.dumps(fields).encode()
         self.bearer = bearer  # the whole Authorization header
         self.address = address
         self.agent = agent

@@ -2,7 +2,6 @@
 out, some come often), over few accounts of which two are hot, so that rules get in each other's
 way. What is asked next depends on the seed and on what the model knows; on nothing else."""
 
-import json
 import random
 
 import model
@@ -24,9 +23,9 @@ WEIGHTS = {
     'register': 5, 'register_badly': 1, 'login': 8, 'login_wrongly': 8, 'who': 4, 'me': 4,
     'sessions': 4, 'events': 2, 'patch': 6, 'patch_badly': 1, 'logout': 2, 'revoke': 3,
     'revoke_foreign': 1, 'refresh': 8, 'refresh_badly': 1, 'password': 3, 'delete': 1,
-    'repeat': 5, 'junk': 2,
+    'repeat': 5, 'junk': 2, 'siege': 1,
 }
-ALWAYS = ('register', 'login', 'sessions')
+ALWAYS = ('register', 'login', 'sessions', 'siege')
 
 
 def address_list(lane):
@@ -45,6 +44,7 @@ class Traffic:
         self.addresses = address_list(lane)
         self.accounts = [f'User{number}.lane{lane}@example.com' for number in range(ACCOUNTS)]
         self.history = []
+        self.pending = []  # requests of a siege that goes on
         factors = {kind: self.random.choice((0, 1, 1, 1, 4)) for kind in WEIGHTS}
         factors.update({kind: max(1, factors[kind]) for kind in ALWAYS})
         self.kinds = list(WEIGHTS)
@@ -88,20 +88,19 @@ class Traffic:
     def request(self, about, method, path, fields=None, **options):
         if self.chance(self.wanders):
             self.address = self.pick(self.addresses)
-        body = None if fields is None else json.dumps(fields).encode()
-        request = Request(about, method, path, body=body, address=self.pick(self.address),
+        request = Request(about, method, path, fields, address=self.pick(self.address),
                           agent=self.pick(AGENTS), **options)
-        request.fields = fields
         if method != 'GET' and self.chance(self.key_share):
             request.key = f'key-{self.lane}-{self.random.randrange(KEYS)}'
             self.history = self.history[1 - HISTORY_MAX:] + [request]
         return request
 
     def next(self, world):
-        request = None
+        request = self.pending.pop() if self.pending else None
         while request is None:
             kind = self.random.choices(self.kinds, self.weights)[0]
             request = getattr(self, 'make_' + kind)(world)
+            request = self.pending.pop() if self.pending else request
         return request
 
     # ---- accounts ----
@@ -141,6 +140,20 @@ class Traffic:
         email = self.pick_live_account(world) if self.chance(0.6) else self.pick_account()
         fields = {'email': email, 'password': self.pick(NO_PASSWORDS)}
         return self.request('wrong login', 'POST', model.LOGIN, fields)
+
+    def make_siege(self, world):
+        """Somebody tries an account from everywhere; then the owner comes."""
+        email = self.pick_live_account(world)
+        user = world.emails.get(email)
+        owner = {'email': email, 'password': user.password if user else self.pick(PASSWORDS)}
+        self.pending = [Request('owner', 'POST', model.LOGIN, address=self.pick(addresses),
+                                agent='owner', fields=owner) for addresses in self.addresses[:2]]
+        for number in range(self.random.randrange(17, 23)):
+            addresses = self.addresses[number % len(self.addresses)]
+            fields = {'email': email, 'password': self.pick(NO_PASSWORDS)}
+            self.pending.append(Request('siege', 'POST', model.LOGIN, fields=fields,
+                                        address=self.pick(addresses), agent='siege'))
+        return None
 
     def make_password(self, world):
         session = self.pick_session(world)
@@ -261,9 +274,8 @@ class Traffic:
         if not self.history:
             return None
         old = self.pick(self.history)
-        again = Request('again: ' + old.about.replace('again: ', ''), old.method, old.path, old.body,
+        again = Request('again: ' + old.about.replace('again: ', ''), old.method, old.path, old.fields,
                         old.bearer, old.address, old.agent, old.key, old.if_match)
-        again.fields = old.fields
         session = world.bearers.get(old.bearer)
         if session is not None and self.chance(0.5):
             others = [text for text, owner in world.bearers.items()
