@@ -58,6 +58,7 @@ struct command_row {
     const char *name;     /* unique: "auth.login" */
     const char *action;   /* audit action: "session.create"; NULL = leaves no audit record */
     const char *resource; /* audit resource type: "session" */
+    bool frees_room;      /* ends or removes something: still done when the store is nearly full */
     /* ERR_OK: queue it. ERR_AGAIN: parked, called again (request_park says by whom). Else: refuse.
      */
     enum err (*prepare)(struct request *request);

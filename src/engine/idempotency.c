@@ -181,6 +181,7 @@ static void prune_apply(struct store_tx *tx, const struct command *command,
 
 const struct command_row idempotency_prune_command = {
     .name = "idempotency.prune",
+    .frees_room = true,
     .check = prune_check,
     .apply = prune_apply,
 };
