@@ -299,7 +299,7 @@ def test_lengths_at_their_limits():
             if 'string' not in types_of(member):
                 continue
             low, high = member.get('minLength', 0), member.get('maxLength')
-            if high is not None and high >= operation.body_bytes_max:
+            if high is not None and high > operation.body_bytes_max - 1024:
                 high = None  # the body's own limit is met first
             for length in {low, high} - {None}:
                 value = text_of_length(member, name, length)
