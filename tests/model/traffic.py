@@ -275,7 +275,8 @@ class Traffic:
             return None
         old = self.pick(self.history)
         about = 'again: ' + old.about.replace('again: ', '')
-        again = Request(about, old.method, old.path, old.fields, old.bearer, old.address, old.agent, old.key, old.if_match)
+        again = Request(about, old.method, old.path, old.fields, old.bearer,
+                        old.address, old.agent, old.key, old.if_match)
         session = world.bearers.get(old.bearer)
         if session is not None and self.chance(0.5):
             others = [text for text, owner in world.bearers.items()
