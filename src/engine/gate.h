@@ -13,6 +13,10 @@
 enum err gate_pass(struct request *request, const struct authenticator *authenticator,
                    uint64_t *body_bytes_max);
 
+/* May this caller use this endpoint? ERR_LIMITED_SESSION, ERR_FORBIDDEN. Asked at the gate and
+ * again in the batch. */
+enum err gate_permit(const struct endpoint *endpoint, const struct caller *caller);
+
 /* Decodes the body into request->command.body by the endpoint's schema. */
 enum err gate_body(struct request *request);
 

@@ -115,6 +115,23 @@ static MDB_dbi dbis_max(const struct store *store) {
     return count + STORE_INDEXES_PER_TABLE_MAX; /* and indexes that are to go */
 }
 
+/* LMDB takes the configured map, however large the store has become: the first transaction would
+ * find it full. A migration may have to write everything anew beside the old, more than once. */
+static int map_prepare(struct store *store) {
+    MDB_envinfo info;
+    MDB_stat stat;
+    int code = mdb_env_info(store->env, &info);
+    code = code == 0 ? mdb_env_stat(store->env, &stat) : code;
+    if (code != 0 || store->options.is_read_only) {
+        return code;
+    }
+    uint64_t used = ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
+    uint64_t wanted = used * 4 + store->options.headroom_bytes;
+    wanted = (wanted + MAP_GRAIN_BYTES - 1) / MAP_GRAIN_BYTES * MAP_GRAIN_BYTES;
+    wanted = wanted < store->options.map_bytes_max ? wanted : store->options.map_bytes_max;
+    return wanted <= info.me_mapsize ? 0 : mdb_env_set_mapsize(store->env, (size_t)wanted);
+}
+
 static int env_open(struct store *store, const char *folder) {
     int flags = MDB_NOTLS | (store->options.is_read_only ? MDB_RDONLY : 0);
     int code = mdb_env_create(&store->env);
@@ -130,6 +147,9 @@ static int env_open(struct store *store, const char *folder) {
     }
     if (code == 0) {
         code = mdb_env_get_fd(store->env, &store->data_fd);
+    }
+    if (code == 0) {
+        code = map_prepare(store);
     }
     if (code == 0) {
         int dead = 0; /* slots of killed readers would keep old pages from being used again */

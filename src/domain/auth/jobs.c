@@ -61,6 +61,7 @@ static void prune_apply(struct store_tx *tx, const struct command *command,
 
 const struct command_row auth_prune_command = {
     .name = "auth.prune",
+    .frees_room = true,
     .check = prune_check,
     .apply = prune_apply,
 };
