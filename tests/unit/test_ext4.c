@@ -48,7 +48,7 @@ static void head_read(int fd, uint8_t *head) {
 
 TEST(ext4_formatted_images_pass_the_checker)
 {
-    static const uint64_t sizes[] = {16 * MIB, 16 * MIB + 4095, 31 * MIB,  32 * MIB,
+    static const uint64_t sizes[] = {16 * MIB,  16 * MIB + 4095, 31 * MIB, 32 * MIB,
                                      100 * MIB, 128 * MIB,       300 * MIB};
     uint8_t entropy[EXT4_ENTROPY_BYTES];
     uint8_t head[EXT4_HEAD_BYTES];
@@ -57,7 +57,8 @@ TEST(ext4_formatted_images_pass_the_checker)
         struct ext4_info info;
         int fd = image_make(sizes[index]);
         REQUIRE(fd >= 0);
-        EXPECT_EQ_INT(ext4_format(fd, sizes[index], "coffer-data", entropy, 1789000000000000), ERR_OK);
+        EXPECT_EQ_INT(ext4_format(fd, sizes[index], "coffer-data", entropy, 1789000000000000),
+                      ERR_OK);
         EXPECT_EQ_INT(checker_run(), 0);
         head_read(fd, head);
         EXPECT_EQ_INT(ext4_parse(head, &info), ERR_OK);
@@ -91,7 +92,7 @@ TEST(ext4_the_checker_would_notice_a_wrong_formatter)
     uint8_t entropy[EXT4_ENTROPY_BYTES];
     entropy_fill(entropy);
     /* A byte in each structure that has a checksum. */
-    static const uint32_t places[] = {1024 + 0x0c, 4096 + 0x0c,       2 * 4096 + 3,
+    static const uint32_t places[] = {1024 + 0x0c,  4096 + 0x0c,        2 * 4096 + 3,
                                       3 * 4096 + 1, 4 * 4096 + 256 + 4, 132 * 4096 + 20};
     for (uint32_t index = 0; index < COUNT_OF(places); index++) {
         int fd = image_make(16 * MIB);
@@ -113,8 +114,8 @@ TEST(ext4_reads_what_mke2fs_wrote)
     struct ext4_info info;
     int fd = image_make(64 * MIB);
     REQUIRE(fd >= 0);
-    const char *const arguments[] = {"mke2fs", "-q",   "-t",  "ext4", "-L", "exactly-16-bytes",
-                                     "-b",     "1024", path, NULL};
+    const char *const arguments[] = {"mke2fs",           "-q", "-t",   "ext4", "-L",
+                                     "exactly-16-bytes", "-b", "1024", path,   NULL};
     EXPECT_EQ_INT(tool_run("/sbin/mke2fs", arguments), 0);
     head_read(fd, head);
     EXPECT_EQ_INT(ext4_parse(head, &info), ERR_OK);
