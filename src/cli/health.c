@@ -137,6 +137,9 @@ static int judge(struct str reply) {
         cli_say("healthy");
         return 0;
     }
+    if (!str_starts(line, STR("HTTP/"))) {
+        return cli_fail("unhealthy: the answer is not HTTP");
+    }
     return cli_fail("unhealthy: %.*s", STR_ARG(str_slice(line, 0, 80)));
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define PREFIX STR("coffer.")
+#define PEM_MARK STR("-----")
 #define PEM_BEGIN STR("-----BEGIN ")
 #define PEM_END STR("-----END ")
 
@@ -172,7 +173,7 @@ static enum err block_take(struct lines *lines, struct str first) {
     bool is_certificate = str_starts(first, STR("-----BEGIN CERTIFICATE-----"));
     bool is_key = str_ends(str_trim(str_split(&first, '\r')), STR("PRIVATE KEY-----"));
     struct str line = STR("");
-    while (!str_is_none(lines->rest) && !str_starts(line, PEM_END)) {
+    while (!str_is_none(lines->rest) && !str_starts(line, PEM_MARK)) {
         line = line_take(lines);
     }
     if (!str_starts(line, PEM_END) || is_certificate == is_key) {

@@ -334,7 +334,7 @@ void disks_choose(const struct disks *disks, struct str wanted, bool may_format,
         refuse(choice, "%u disks are blank: name one (coffer.disk=%s)", blank_count, blank->name);
     } else {
         refuse(choice, "there is no disk labelled " DISK_DATA_LABEL
-                       ", and none that is blank: attach one of at least 16 MiB");
+                       ", and none that is blank: attach one of 512 MiB or more");
     }
 }
 
