@@ -49,6 +49,36 @@
         "The e-mail address or the password is wrong.")                                            \
     ROW(PASSWORD_WRONG, "AUTHENTICATION_ERROR", "INVALID_CURRENT_PASSWORD", 401,                   \
         "The current password is wrong.")                                                          \
+    /* second factors; the two financial vocabularies differ by path */                            \
+    ROW(FACTOR_EXISTS, "CONFLICT", "TWO_FACTOR_ALREADY_ENABLED", 409,                              \
+        "A one-time code app is set up already; disable it first.")                                \
+    ROW(FACTOR_ENABLED, "TWO_FACTOR_ALREADY_ENABLED", "TWO_FACTOR_ALREADY_ENABLED", 400,           \
+        "A one-time code app is set up already; disable it first.")                                \
+    ROW(FACTOR_ENABLED_2FA, "2FA_ALREADY_ENABLED", "2FA_ALREADY_ENABLED", 400,                     \
+        "A one-time code app is set up already; disable it first.")                                \
+    ROW(FACTOR_NONE, "AUTHENTICATION_ERROR", "TWO_FACTOR_NOT_ENABLED", 401,                        \
+        "No one-time code app is set up.")                                                         \
+    ROW(FACTOR_NOT_SET_UP, "TWO_FACTOR_NOT_SETUP", "TWO_FACTOR_NOT_SETUP", 400,                    \
+        "Set up a one-time code app first; a set-up that was not confirmed in time is gone.")      \
+    ROW(FACTOR_NOT_ENABLED, "TWO_FACTOR_NOT_ENABLED", "TWO_FACTOR_NOT_ENABLED", 400,               \
+        "No one-time code app is set up.")                                                         \
+    ROW(FACTOR_NOT_ENABLED_2FA, "2FA_NOT_ENABLED", "2FA_NOT_ENABLED", 400,                         \
+        "No one-time code app is set up.")                                                         \
+    ROW(CODE_WRONG, "AUTHENTICATION_ERROR", "INVALID_CODE", 401,                                   \
+        "The code is wrong, used or too old; take the next one.")                                  \
+    ROW(CODE_WRONG_LOGIN, "AUTHENTICATION_ERROR", "INVALID_TWO_FACTOR", 401,                       \
+        "The one-time code is wrong, used or too old; take the next one.")                         \
+    ROW(CODE_WRONG_2FA, "INVALID_2FA_CODE", "INVALID_2FA_CODE", 401,                               \
+        "The code is wrong, used or too old; take the next one.")                                  \
+    ROW(CODE_MISSING, "CODE_MISSING", "CODE_MISSING", 400, "Send the one-time code as code.")      \
+    ROW(CODE_REQUIRED, "AUTHENTICATION_ERROR", "TWO_FACTOR_CODE_REQUIRED", 401,                    \
+        "Send the one-time code as code.")                                                         \
+    ROW(DATA_MISSING, "MISSING_DATA", "MISSING_DATA", 400,                                         \
+        "A member is missing; the documentation lists what this needs.")                           \
+    ROW(PASSWORD_REQUIRED, "AUTHENTICATION_ERROR", "PASSWORD_REQUIRED", 401,                       \
+        "Send the password, or log in again first.")                                               \
+    ROW(PENDING_NONE, "AUTHENTICATION_ERROR", "TOKEN_INVALID", 401,                                \
+        "No login waits for a code here; log in with the password first.")                         \
     ROW(REFRESH_INVALID, "INVALID_TOKEN", "TOKEN_INVALID", 401,                                    \
         "The refresh token is unknown, used or revoked; log in again.")                            \
     ROW(REFRESH_MISSING, "BAD_REQUEST", "MISSING_TOKEN", 400,                                      \

@@ -46,6 +46,8 @@ static const struct field user_fields[] = {
           .doc = "Last change."),
     FIELD(struct user, deleted_at, FIELD_TIME, .tag = 19, .flags = FIELD_NULLABLE,
           .doc = "Deletion."),
+    FIELD(struct user, factors, FIELD_INT, .tag = 20, .flags = FIELD_HIDDEN, .min = 0, .max = 255,
+          .doc = "Second factors that are set up, as bits."),
 };
 
 const struct schema user_schema = SCHEMA("User", struct user, user_fields);
