@@ -16,14 +16,15 @@
 #include "json/json.h"
 #include "net/server.h"
 
+struct audit_chain;
 struct request;
 struct command_row;
 
 struct command {
     const struct command_row *row;
     const struct settings *settings;
-    const struct store_seal_key *seal_key;
-    int64_t now_us; /* wall clock */
+    const struct audit_chain *audit_chain; /* keyed, at its beginning */
+    int64_t now_us;                        /* wall clock */
     uint8_t entropy[32];
     struct caller caller;
     struct net_address peer;
@@ -60,6 +61,7 @@ struct command_row {
     const char *name;     /* unique: "auth.login" */
     const char *action;   /* audit action: "session.create"; NULL = leaves no audit record */
     const char *resource; /* audit resource type: "session" */
+    bool frees_room;      /* ends or removes something: still done when the store is nearly full */
     /* ERR_OK: queue it. ERR_AGAIN: parked, called again (request_park says by whom). Else: refuse.
      */
     enum err (*prepare)(struct request *request);

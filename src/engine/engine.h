@@ -55,6 +55,7 @@ struct server *engine_server(struct engine *engine);
 const struct router *engine_router(struct engine *engine);
 const struct settings *engine_settings(const struct engine *engine);
 const struct store_seal_key *engine_seal_key(const struct engine *engine);
+const struct audit_chain *engine_audit_chain(const struct engine *engine);
 int64_t engine_started_us(const struct engine *engine); /* wall clock */
 struct sysinfo_source *engine_sysinfo(const struct engine *engine);
 uint32_t engine_queue_length(const struct engine *engine);

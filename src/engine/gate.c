@@ -127,6 +127,13 @@ enum err gate_bearer(const struct http_head *head, struct str *token) {
     return ERR_OK;
 }
 
+enum err gate_permit(const struct endpoint *endpoint, const struct caller *caller) {
+    if (endpoint->auth == AUTH_FULL && caller->is_limited) {
+        return ERR_LIMITED_SESSION;
+    }
+    return caller_has_role(caller, endpoint->roles) ? ERR_OK : ERR_FORBIDDEN;
+}
+
 static enum err gate_caller(struct request *request, const struct authenticator *authenticator) {
     struct command *command = &request->command;
     const struct endpoint *endpoint = request->endpoint;
@@ -142,11 +149,7 @@ static enum err gate_caller(struct request *request, const struct authenticator 
     if (err != ERR_OK) {
         return err;
     }
-    if (endpoint->auth == AUTH_FULL && command->caller.is_limited) {
-        request->refusal = ERR_LIMITED_SESSION;
-    } else if (!caller_has_role(&command->caller, endpoint->roles)) {
-        request->refusal = ERR_FORBIDDEN;
-    }
+    request->refusal = gate_permit(endpoint, &command->caller);
     return ERR_OK;
 }
 

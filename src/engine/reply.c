@@ -182,7 +182,7 @@ static struct str headers_make(const struct request *request, uint16_t status) {
 
 static yyjson_mut_val *error_details(struct request *request, yyjson_mut_doc *doc, enum err err) {
     struct outcome *outcome = &request->outcome;
-    if (outcome->faults != NULL && outcome->details == NULL) {
+    if (err == ERR_VALIDATION && outcome->faults != NULL && outcome->details == NULL) {
         yyjson_mut_val *faults = yyjson_mut_obj(doc);
         json_add_faults(doc, faults, outcome->faults);
         return faults;

@@ -1,6 +1,7 @@
 """An HTTP client of the standard library that checks what every reply must have, and keeps a list
 of what was asked for (test_openapi.py demands that nothing was forgotten)."""
 
+import gzip
 import http.client
 import json
 import os
@@ -9,7 +10,7 @@ import ssl
 import threading
 
 SEEN_FOLDER = os.environ.get('COFFER_SEEN_FOLDER')
-BARE_PATHS = ('/.well-known/', '/openapi.json', '/docs', '/metrics')
+BARE_PATHS = ('/.well-known/', '/openapi.json', '/docs', '/metrics', '/health')
 
 _seen_lock = threading.Lock()
 
@@ -36,7 +37,8 @@ class Reply:
         self.about = f'{method} {path}'
         self.json = None
         if 'json' in self.headers.get('content-type', '') and body:
-            self.json = json.loads(body)
+            is_packed = self.headers.get('content-encoding') == 'gzip'
+            self.json = json.loads(gzip.decompress(body) if is_packed else body)
 
     @property
     def text(self):

@@ -46,6 +46,22 @@ def check_tokens(data):
     check(STAMP_Z.fullmatch(data['expires_at']), data['expires_at'])
 
 
+# ---- time ----
+
+SHORT = Server({'token.access-time': '10', 'session.time': '60', 'rate.enabled': 'false'})
+short_lived = []
+
+
+def test_short_lives_begin():
+    """The first test, so that the last ones need not wait for a whole minute."""
+    SHORT.start()
+    short_lived.append(SHORT.user())
+    user = short_lived[0]
+    check_equal(user.reply.data['expires_in'], 10)
+    for token in (user.token, user.reply.data['access_token']):
+        check_status(user.get(WHOAMI, token=token), 200)
+
+
 # ---- register ----
 
 def test_register_gives_user_and_tokens(server):
@@ -78,6 +94,25 @@ def test_register_takes_the_union_of_names(server):
     check_equal(reply.data['user']['last_name'], 'Hopper')
     check_equal(reply.data['user']['full_name'], 'Grace Hopper')
     check(STAMP_NAIVE.fullmatch(reply.data['user']['updated_at']))
+
+
+def test_register_takes_all_fields_of_the_financial_contract(server):
+    body = {
+        'email': 'all-fields@example.com', 'password': PASSWORD, 'first_name': 'Jane',
+        'last_name': 'Roe', 'phone': '+1 555 010-0199', 'date_of_birth': '1990-04-05',
+        'username': 'jane', 'terms_accepted': True, 'privacy_accepted': True,
+        'marketing_consent': False,
+        'address': {'street': '1 Main St', 'city': 'Springfield', 'state': 'IL',
+                    'postal_code': '62701', 'country': 'US'}}
+    reply = server.client().post(REGISTER, body)
+    check_status(reply, 201)
+    check_equal(reply.data['user']['phone'], '+1 555 010-0199')
+    body.update(email='all-fields-2@example.com', address='1 Main St', phone_number='5550100199')
+    check_status(server.client().post(REGISTER, body), 201)
+    for field, value in (('phone', '12'), ('date_of_birth', '05.04.1990')):
+        reply = server.client().post(REGISTER, dict(body, email='x@example.com', **{field: value}))
+        check_status(reply, 400, 'VALIDATION_ERROR')
+        check_in(field, reply.details)
 
 
 def test_register_refuses(server):
@@ -121,9 +156,9 @@ def test_password_rules(server):
         check_status(reply, 400, 'VALIDATION_ERROR')
         check_in('password', reply.details, password)
     with Server({'password.length-min': '8', 'password.classes-min': '1'}) as lenient:
-        reply = lenient.client().post(REGISTER, {'email': 'a@example.com', 'password': 'aaaaaaaa'})
+        reply = lenient.client().post(REGISTER, {'email': 'a@example.com', 'password': 'abababab'})
         check_status(reply, 201)
-        reply = lenient.client().post(REGISTER, {'email': 'b@example.com', 'password': 'aaaaaaa'})
+        reply = lenient.client().post(REGISTER, {'email': 'b@example.com', 'password': 'abababa'})
         check_status(reply, 400, 'VALIDATION_ERROR')
 
 
@@ -294,24 +329,6 @@ def test_logout_of_all_sessions(server):
     check_status(user.get(WHOAMI, token=other['token']), 401)
 
 
-def test_tokens_expire():
-    settings = {'token.access-time': '10', 'session.time': '60', 'rate.enabled': 'false'}
-    with Server(settings) as server:
-        user = server.user()
-        access = user.reply.data['access_token']
-        check_equal(user.reply.data['expires_in'], 10)
-        check_status(user.get(WHOAMI, token=access), 200)
-        reply = wait_until(lambda: refusal_of(user, access), 'the access token expires', 20)
-        check_status(reply, 401, 'INVALID_TOKEN', 'TOKEN_EXPIRED')
-        check_status(user.get(WHOAMI), 200)  # the session goes on
-
-
-def refusal_of(client, token):
-    reply = client.get(WHOAMI, token=token)
-    time.sleep(0.2)
-    return reply if reply.status != 200 else None
-
-
 # ---- sessions ----
 
 def test_sessions_list_and_revoke(server):
@@ -339,6 +356,22 @@ def test_sessions_list_and_revoke(server):
     own = user.get(SESSIONS).data['sessions'][0]['id']
     check_status(user.delete(f'{SESSIONS}/{own}'), 200)
     check_status(user.get(WHOAMI), 401)
+
+
+def test_user_agents_are_cut_between_characters(server):
+    user = server.user()
+    for agent in ('x' * 511 + '\u00e9', 'x' * 510 + '\u2603', '\U0001f600' * 200, '\u00e9' * 300):
+        client = server.client(headers={'User-Agent': agent.encode('utf-8')})
+        check_status(server.login(user.email, client=client), 200)
+    reply = user.get(SESSIONS)
+    check_status(reply, 200)
+    check_equal(reply.data['count'], 5)
+    check_status(user.get('/api/v1/audit/events'), 200)
+    for agent in (b'\xff\xfe', b'a\xc3', b'\xed\xa0\x80'):
+        client = server.client(headers={'User-Agent': agent})
+        check_status(server.login(user.email, client=client), 200)
+    check_status(user.get(SESSIONS), 200)
+    check_status(user.get('/api/v1/audit/events'), 200)
 
 
 def test_sessions_of_others_do_not_exist(server):
@@ -392,6 +425,16 @@ def test_profile_etag(server):
     check_status(reply, 412, 'PRECONDITION_FAILED')
     check_equal(user.get(ME).data['user']['full_name'], 'One')
     check_status(user.patch(ME, {'full_name': 'Three'}, headers={'If-Match': '*'}), 200)
+
+
+def test_profile_conditional_get(server):
+    user = server.user()
+    etag = user.get(ME).headers['etag']
+    reply = user.get(ME, headers={'If-None-Match': f'"other", {etag}'})
+    check_equal((reply.status, reply.body), (304, b''))
+    check_status(user.get(ME, headers={'If-None-Match': '"other"'}), 200)
+    check_status(user.patch(ME, {'full_name': 'Changed'}), 200)
+    check_status(user.get(ME, headers={'If-None-Match': etag}), 200)
 
 
 def test_defect_15_deletion_ends_everything(server):
@@ -547,6 +590,28 @@ def test_each_start_without_an_administrator_makes_a_new_setup_token():
         check_in(reply.status, (200, 201))
 
 
+def test_the_last_administrator_stays():
+    with Server({'rate.enabled': 'false'}) as server:
+        admin = server.admin()
+        reply = admin.delete(ME)
+        check_status(reply, 409, 'CONFLICT')
+        check_status(admin.get(ME), 200)
+
+
+def test_admin_create_from_the_command_line():
+    server = Server({'rate.enabled': 'false'})
+    run = server.run('admin', 'create', 'boss@example.com', '--data', server.data)
+    check_equal(run.returncode, 0, run.stdout + run.stderr)
+    words = re.findall(r'\S{12,}', run.stdout)
+    server.start()
+    logins = [server.login('boss@example.com', word) for word in words]
+    good = [reply for reply in logins if reply.status == 200]
+    check_equal(len(good), 1, f'one password that works in: {run.stdout}')
+    check_equal(good[0].data['user']['role'], 'admin')
+    complaints = server.stop()
+    check(not complaints, '; '.join(complaints))
+
+
 # ---- other listed defects ----
 
 def test_defect_26_no_cookies(server):
@@ -567,6 +632,33 @@ def test_defect_28_request_ids_are_bounded(server):
     reply = user.patch(ME, {'full_name': 'Whole'}, headers={'X-Request-ID': 'y' * 2000})
     check_status(reply, 200)
     check_equal(user.get(ME).data['user']['full_name'], 'Whole')
+
+
+# ---- time, again ----
+
+def refusal_of(client, token):
+    reply = client.get(WHOAMI, token=token)
+    time.sleep(0.2)
+    return reply if reply.status != 200 else None
+
+
+def test_access_tokens_expire():
+    user = short_lived[0]
+    user.close()  # idle for too long: the next request connects anew
+    access = user.reply.data['access_token']
+    reply = wait_until(lambda: refusal_of(user, access), 'the access token expires', 20)
+    check_status(reply, 401, 'INVALID_TOKEN', 'TOKEN_EXPIRED')
+
+
+def test_sessions_end_and_refreshing_goes_on():
+    user = short_lived[0]
+    reply = wait_until(lambda: refusal_of(user, user.token), 'the session ends', 75)
+    check_status(reply, 401, 'SESSION_INACTIVE', 'TOKEN_EXPIRED')
+    reply = user.post(REFRESH, {'refresh_token': user.reply.data['refresh_token']}, token='')
+    check_status(reply, 200)
+    check_status(user.get(WHOAMI, token=reply.data['access_token']), 200)
+    complaints = SHORT.stop()
+    check(not complaints, '; '.join(complaints))
 
 
 harness.main(globals())

@@ -440,7 +440,7 @@ def test_body_forms(server):
         (b'{"email":"\xff@b.cd","password":"x"}', 'INVALID_JSON'),
         (b'{"email":"a\\u0000@b.cd","password":"x"}', 'INVALID_JSON'),
         (b'{"email":"\\ud800@b.cd","password":"x"}', 'INVALID_JSON'),
-        (b'[' * 101 + b']' * 101, 'INVALID_JSON'), (b'{"a":' * 30000, 'INVALID_JSON'),
+        (b'[' * 101 + b']' * 101, 'INVALID_JSON'), (b'{"a":' * 12000, 'INVALID_JSON'),
         (b'\xef\xbb\xbf{}', 'INVALID_JSON'), (b'{"email":NaN}', 'INVALID_JSON'),
     ]
     for body, reason in table:
@@ -522,15 +522,18 @@ def test_a_client_that_does_not_read_is_cut():
         connection = socket.socket()
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.connect(('127.0.0.1', server.http_port))
-        connection.settimeout(10)
-        request = b'GET /openapi.json HTTP/1.1\r\n' + HOST + b'\r\n'
-        try:
-            for _ in range(2000):
-                connection.sendall(request)
-        except OSError:
-            pass
-        else:
-            check(False, 'the server took 2,000 requests of a client that reads nothing')
+        connection.settimeout(0.05)
+
+        def is_cut():
+            try:
+                connection.sendall(b'GET /openapi.json HTTP/1.1\r\n' + HOST + b'\r\n')
+            except (TimeoutError, socket.timeout):
+                return False
+            except OSError:
+                return True
+            return False
+
+        wait_until(is_cut, 'the connection is cut', 10)
         check_equal(server.client().get('/health').status, 200)
         connection.close()
 

@@ -8,6 +8,7 @@ import os
 import secrets
 import shutil
 import string
+import threading
 import warnings
 
 import harness
@@ -145,6 +146,22 @@ def test_json_lines():
     check(not complaints, '; '.join(complaints))
 
 
+def test_first_logins_at_the_same_moment():
+    users = {f'twin{number}@example.com': (PASSWORD, pbkdf2(PASSWORD)) for number in range(4)}
+    server = imported_server(lines_of(users), 'users.jsonl')
+    statuses = []
+    for email in users:
+        threads = [threading.Thread(
+            target=lambda: statuses.append(server.login(email, PASSWORD).status)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    check_equal(statuses, [200] * 16, 'the new hash of one login must not refuse the others')
+    complaints = server.stop()
+    check(not complaints, '; '.join(complaints))
+
+
 def test_an_import_beside_a_running_server_is_refused_or_works():
     with Server(SETTINGS) as server:
         text = json.dumps({'email': 'live@example.com', 'password_hash': bcrypt(PASSWORD, '2b')})
@@ -202,4 +219,5 @@ def test_rehash_is_at_the_default_cost_12():
     shutil.rmtree(server.folder)
 
 
-harness.main(globals())
+if __name__ == '__main__':
+    harness.main(globals())

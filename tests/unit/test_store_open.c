@@ -406,6 +406,49 @@ TEST(store_migrations_run_in_order_once_and_rebuild_indexes)
     bench_close(&bench);
 }
 
+static enum err items_rewrite(struct store_tx *tx, store_report report, void *ctx) {
+    (void)report;
+    (void)ctx;
+    for (uint64_t number = 0; number < 30; number += 1) {
+        struct item item;
+        struct id id = id_from_number(number);
+        enum err err = store_get(store_tx_view(tx), scope_system, &item_table, id_bytes(&id),
+                                 migration_arena, &item);
+        if (err != ERR_OK) {
+            return err;
+        }
+        store_tx_command(tx, entropy);
+        store_put(tx, &item_table, &item);
+    }
+    return ERR_OK;
+}
+
+TEST(store_migration_finds_room_to_write_everything_anew)
+{
+    static const struct store_migration rewrite = {.from = 1, .run = items_rewrite, .doc = "all"};
+    static char note[200000];
+    struct store_bench bench;
+    struct store_options options = bench_options();
+    options.map_bytes_start = 1 << 20;
+    options.headroom_bytes = 1 << 20;
+    REQUIRE(bench_open_with(&bench, NULL, options));
+    memset(note, 'n', sizeof note);
+    for (uint64_t number = 0; number < 30; number += 1) {
+        char name[16];
+        (void)snprintf(name, sizeof name, "n%u", (unsigned)number);
+        struct item item = bench_item(&bench, number, name, 1);
+        item.note = (struct str){note, sizeof note};
+        bench_put(&bench, &item);
+    }
+    migration_arena = &bench.arena;
+    bench.options.migrations = &rewrite;
+    bench.options.migration_count = 1;
+    bench_reopen(&bench);
+    EXPECT(fsck_lines(bench.store) == ERR_OK);
+    EXPECT_EQ_UINT(store_count(store_snapshot(bench.store), &item_table), 30);
+    bench_close(&bench);
+}
+
 TEST(store_migration_that_fails_leaves_everything_as_it_was)
 {
     struct store_bench bench;

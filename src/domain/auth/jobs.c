@@ -63,6 +63,7 @@ static void prune_apply(struct store_tx *tx, const struct command *command,
 
 const struct command_row auth_prune_command = {
     .name = "auth.prune",
+    .frees_room = true,
     .check = prune_check,
     .apply = prune_apply,
 };
@@ -102,6 +103,7 @@ static void factor_prune_apply(struct store_tx *tx, const struct command *comman
 
 const struct command_row factor_prune_command = {
     .name = "factor.prune",
+    .frees_room = true,
     .check = prune_check,
     .apply = factor_prune_apply,
 };

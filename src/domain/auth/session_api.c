@@ -228,6 +228,7 @@ const struct command_row logout_command = {
     .name = "auth.logout",
     .action = "session.revoke",
     .resource = "session",
+    .frees_room = true,
     .check = logout_check,
     .apply = logout_apply,
 };
@@ -382,6 +383,7 @@ const struct command_row session_revoke_command = {
     .name = "auth.session.revoke",
     .action = "session.revoke",
     .resource = "session",
+    .frees_room = true,
     .check = revoke_check,
     .apply = revoke_apply,
 };

@@ -81,8 +81,8 @@ static void disable_apply(struct store_tx *tx, const struct command *command,
 
 #define DISABLE_ROW(name_)                                                                         \
     {                                                                                              \
-        .name = name_, .action = "totp.disabled", .resource = "user", .prepare = manage_prepare,   \
-        .check = manage_check, .apply = disable_apply,                                             \
+        .name = name_, .action = "totp.disabled", .resource = "user", .frees_room = true,          \
+        .prepare = manage_prepare, .check = manage_check, .apply = disable_apply,                  \
     }
 
 const struct totp_row totp_disable_row = {

@@ -212,6 +212,7 @@ const struct command_row user_delete_command = {
     .name = "user.delete",
     .action = "user.delete",
     .resource = "user",
+    .frees_room = true,
     .check = delete_check,
     .apply = delete_apply,
 };

@@ -106,7 +106,7 @@ function showDone(email, token) {
   part('form').reset();
   part('form').remove();
   part('done-email').textContent = email;
-  part('done-login').textContent = `curl -k ${location.origin}/api/v1/auth/login \\\n` +
+  part('done-login').textContent = `curl -k \\\n  ${location.origin}/api/v1/auth/login \\\n` +
     `  -H 'Content-Type: application/json' \\\n  -d '${body}'`;
   part('title').textContent = 'Done';
   document.title = 'Done';
