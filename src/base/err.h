@@ -66,17 +66,25 @@
         "No one-time code app is set up.")                                                         \
     ROW(CODE_WRONG, "AUTHENTICATION_ERROR", "INVALID_CODE", 401,                                   \
         "The code is wrong, used or too old; take the next one.")                                  \
-    ROW(CODE_WRONG_LOGIN, "AUTHENTICATION_ERROR", "INVALID_TWO_FACTOR", 401,                       \
+    ROW(CODE_WRONG_MFA, "INVALID_CODE", "INVALID_CODE", 401,                                       \
+        "The code is wrong, used or too old; take the next one.")                                  \
+    ROW(CODE_WRONG_LOGIN, "INVALID_TWO_FACTOR", "INVALID_TWO_FACTOR", 401,                         \
         "The one-time code is wrong, used or too old; take the next one.")                         \
     ROW(CODE_WRONG_2FA, "INVALID_2FA_CODE", "INVALID_2FA_CODE", 401,                               \
         "The code is wrong, used or too old; take the next one.")                                  \
     ROW(CODE_MISSING, "CODE_MISSING", "CODE_MISSING", 400, "Send the one-time code as code.")      \
-    ROW(CODE_REQUIRED, "AUTHENTICATION_ERROR", "TWO_FACTOR_CODE_REQUIRED", 401,                    \
+    ROW(CODE_REQUIRED, "TWO_FACTOR_CODE_REQUIRED", "TWO_FACTOR_CODE_REQUIRED", 401,                \
         "Send the one-time code as code.")                                                         \
     ROW(DATA_MISSING, "MISSING_DATA", "MISSING_DATA", 400,                                         \
         "A member is missing; the documentation lists what this needs.")                           \
-    ROW(PASSWORD_REQUIRED, "AUTHENTICATION_ERROR", "PASSWORD_REQUIRED", 401,                       \
+    ROW(PASSWORD_REQUIRED, "PASSWORD_REQUIRED", "PASSWORD_REQUIRED", 401,                          \
+        "Send the password, too.")                                                                 \
+    ROW(REAUTH_REQUIRED, "AUTHENTICATION_ERROR", "PASSWORD_REQUIRED", 401,                         \
         "Send the password, or log in again first.")                                               \
+    ROW(TEMP_INVALID, "TOKEN_INVALID", "TOKEN_INVALID", 401,                                       \
+        "No login waits under this token; log in with the password first.")                        \
+    ROW(TEMP_EXPIRED, "TOKEN_EXPIRED", "TOKEN_EXPIRED", 401,                                       \
+        "The login waited too long for its code; log in again.")                                   \
     ROW(PENDING_NONE, "AUTHENTICATION_ERROR", "TOKEN_INVALID", 401,                                \
         "No login waits for a code here; log in with the password first.")                         \
     ROW(REFRESH_INVALID, "INVALID_TOKEN", "TOKEN_INVALID", 401,                                    \

@@ -112,7 +112,7 @@ enum err pending_key(struct request *request, struct str temp_token, struct str 
         return ERR_DATA_MISSING;
     }
     if (!token_store_key(token, &hash)) {
-        return ERR_TOKEN_INVALID;
+        return ERR_TEMP_INVALID;
     }
     *key = arena_copy(request->arena, hash_bytes(&hash));
     return str_is_none(*key) ? ERR_NO_MEMORY : ERR_OK;
@@ -135,13 +135,13 @@ enum err pending_get(const struct store_view *view, const struct command *comman
         err = user_get(view, pending->user_id, command->arena, user);
     }
     if (err != ERR_OK) {
-        return err == ERR_NOT_FOUND ? ERR_TOKEN_INVALID : err;
+        return err == ERR_NOT_FOUND ? ERR_TEMP_INVALID : err;
     }
     if (pending->expires_at <= command->now_us) {
-        return ERR_TOKEN_EXPIRED;
+        return ERR_TEMP_EXPIRED;
     }
     if (!has_password(pending, user)) {
-        return ERR_TOKEN_INVALID;
+        return ERR_TEMP_INVALID;
     }
     bool is_barred = user->status == USER_SUSPENDED || user->status == USER_INACTIVE;
     return is_barred ? ERR_ACCOUNT_INACTIVE : ERR_OK;

@@ -35,11 +35,11 @@ void pending_open(struct store_tx *tx, const struct command *command, const stru
                   bool is_remembered, struct outcome *outcome);
 
 /* In prepare: the key of the row that `temp_token`, or without one the cookie, names; it lives in
- * the request's arena. ERR_DATA_MISSING: neither was sent. ERR_TOKEN_INVALID: it cannot be one. */
+ * the request's arena. ERR_DATA_MISSING: neither was sent. ERR_TEMP_INVALID: it cannot be one. */
 enum err pending_key(struct request *request, struct str temp_token, struct str *key);
 
 /* The row and its user, when the password that was checked is still the password.
- * ERR_TOKEN_INVALID, ERR_TOKEN_EXPIRED, ERR_ACCOUNT_INACTIVE. */
+ * ERR_TEMP_INVALID, ERR_TEMP_EXPIRED, ERR_ACCOUNT_INACTIVE. */
 enum err pending_get(const struct store_view *view, const struct command *command, struct str key,
                      struct pending_login *pending, struct user *user);
 

@@ -40,7 +40,10 @@ enum err reauth_check(const struct store_view *view, const struct command *comma
                       const struct reauth *reauth, bool fresh_is_enough) {
     struct user user;
     if (!reauth->is_given) {
-        return fresh_is_enough && is_fresh(view, command) ? ERR_OK : ERR_PASSWORD_REQUIRED;
+        if (!fresh_is_enough) {
+            return ERR_PASSWORD_REQUIRED;
+        }
+        return is_fresh(view, command) ? ERR_OK : ERR_REAUTH_REQUIRED;
     }
     enum err err = user_get(view, command->caller.user_id, command->arena, &user);
     if (err != ERR_OK) {

@@ -19,7 +19,8 @@ struct reauth {
 enum err reauth_start(struct request *request, struct str password, struct reauth *reauth);
 void reauth_finish(struct request *request, struct reauth *reauth);
 
-/* In check: ERR_OK, ERR_PASSWORD_WRONG, ERR_PASSWORD_REQUIRED. A password that was sent must fit,
+/* In check: ERR_OK, ERR_PASSWORD_WRONG; without a password ERR_REAUTH_REQUIRED when a fresh
+ * login would have been enough, ERR_PASSWORD_REQUIRED when not. A password that was sent must fit,
  * whether it was needed or not. */
 enum err reauth_check(const struct store_view *view, const struct command *command,
                       const struct reauth *reauth, bool fresh_is_enough);

@@ -17,7 +17,7 @@ struct verify_prepared {
 
 /* The words of the path for what pending.h says. */
 static enum err lost(const struct command *command, enum err err) {
-    bool is_lost = err == ERR_TOKEN_INVALID || err == ERR_TOKEN_EXPIRED || err == ERR_DATA_MISSING;
+    bool is_lost = err == ERR_TEMP_INVALID || err == ERR_TEMP_EXPIRED || err == ERR_DATA_MISSING;
     return is_lost && totp_row(command)->lost != ERR_OK ? totp_row(command)->lost : err;
 }
 
@@ -156,5 +156,5 @@ const struct totp_row totp_mfa_verify_row = {
             .apply = verify_apply},
     .none = ERR_FACTOR_NOT_SET_UP,
     .missing = ERR_DATA_MISSING,
-    .wrong = ERR_CODE_WRONG,
+    .wrong = ERR_CODE_WRONG_MFA,
 };

@@ -282,7 +282,7 @@ const struct totp_row totp_verify_2fa_row = {
     .enabled = ERR_FACTOR_NOT_SET_UP,
     .none = ERR_FACTOR_NOT_SET_UP,
     .missing = ERR_CODE_MISSING,
-    .wrong = ERR_CODE_WRONG,
+    .wrong = ERR_CODE_WRONG_MFA,
     .has_data = true,
 };
 const struct totp_row totp_2fa_enable_row = {
