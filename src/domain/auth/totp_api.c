@@ -22,7 +22,7 @@ void totp_enabled_reply(const struct command *command, bool is_enabled, struct o
 
 /* ---- bodies ---- */
 
-enum { PASSWORD_MAX = 1024, CODE_MAX = 64, TOKEN_MAX = 512 };
+enum { PASSWORD_MAX = 1024, CODE_MAX = 64, TOKEN_MAX = 6144 };
 
 #define PASSWORD_FIELD(flags_)                                                                     \
     FIELD(struct totp_body, password, FIELD_TEXT, .flags = FIELD_SENSITIVE | (flags_), .min = 1,   \
