@@ -49,6 +49,37 @@
         "The e-mail address or the password is wrong.")                                            \
     ROW(PASSWORD_WRONG, "AUTHENTICATION_ERROR", "INVALID_CURRENT_PASSWORD", 401,                   \
         "The current password is wrong.")                                                          \
+    ROW(REFRESH_INVALID, "TOKEN_INVALID", "TOKEN_INVALID", 401,                                    \
+        "The refresh token is unknown, used or revoked; log in again.")                            \
+    ROW(REFRESH_EXPIRED, "TOKEN_EXPIRED", "TOKEN_EXPIRED", 401,                                    \
+        "The refresh token has expired; log in again.")                                            \
+    ROW(REFRESH_MISSING, "MISSING_TOKEN", "MISSING_TOKEN", 400,                                    \
+        "Send the refresh token as Bearer or in refresh_token.")                                   \
+    /* may you */                                                                                  \
+    ROW(FORBIDDEN, "AUTHORIZATION_ERROR", "INSUFFICIENT_PRIVILEGES", 403,                          \
+        "Your role does not allow this.")                                                          \
+    ROW(ACCOUNT_INACTIVE, "AUTHORIZATION_ERROR", "ACCOUNT_INACTIVE", 403,                          \
+        "The account is suspended or inactive; ask an administrator.")                             \
+    ROW(ACCOUNT_LOCKED, "ACCOUNT_LOCKED", "ACCOUNT_LOCKED", 423,                                   \
+        "Too many failed logins; try again after locked_until.")                                   \
+    ROW(LIMITED_SESSION, "MFA_COMPLIANCE_REQUIRED", "MFA_COMPLIANCE_REQUIRED", 403,                \
+        "Set up the required second factor first.")                                                \
+    ROW(SETUP_TOKEN_WRONG, "AUTHENTICATION_ERROR", "SETUP_TOKEN_INVALID", 401,                     \
+        "The one-time token is wrong or used; `coffer admin create` makes an administrator.")      \
+    /* is it there */                                                                              \
+    ROW(NOT_FOUND, "NOT_FOUND", "NOT_FOUND", 404, "There is nothing here under that name.")        \
+    ROW(METHOD, "METHOD_NOT_ALLOWED", "METHOD_NOT_ALLOWED", 405,                                   \
+        "This resource does not have that method; see Allow.")                                     \
+    ROW(CONFLICT, "CONFLICT", "INTEGRITY_ERROR", 409, "It conflicts with what is stored.")         \
+    ROW(EMAIL_TAKEN, "CONFLICT", "EMAIL_EXISTS", 409, "This e-mail address is in use.")            \
+    ROW(USERNAME_TAKEN, "CONFLICT", "USERNAME_EXISTS", 409, "This user name is in use.")           \
+    ROW(PRECONDITION, "PRECONDITION_FAILED", "PRECONDITION_FAILED", 412,                           \
+        "The resource has changed; read it again.")                                                \
+    ROW(IDEMPOTENCY_REUSED, "IDEMPOTENCY_KEY_REUSED", "IDEMPOTENCY_KEY_REUSED", 422,               \
+        "This Idempotency-Key belongs to another request; use a new one.")                         \
+    /* passwords */                                                                                \
+    ROW(PASSWORD_SAME, "BAD_REQUEST", "SAME_PASSWORD", 400,                                        \
+        "The new password must differ from the current one.")                                      \
     /* second factors; the two financial vocabularies differ by path */                            \
     ROW(FACTOR_EXISTS, "CONFLICT", "TWO_FACTOR_ALREADY_ENABLED", 409,                              \
         "A one-time code app is set up already; disable it first.")                                \
@@ -87,34 +118,6 @@
         "The login waited too long for its code; log in again.")                                   \
     ROW(PENDING_NONE, "AUTHENTICATION_ERROR", "TOKEN_INVALID", 401,                                \
         "No login waits for a code here; log in with the password first.")                         \
-    ROW(REFRESH_INVALID, "INVALID_TOKEN", "TOKEN_INVALID", 401,                                    \
-        "The refresh token is unknown, used or revoked; log in again.")                            \
-    ROW(REFRESH_MISSING, "BAD_REQUEST", "MISSING_TOKEN", 400,                                      \
-        "Send the refresh token as Bearer or in refresh_token.")                                   \
-    /* may you */                                                                                  \
-    ROW(FORBIDDEN, "AUTHORIZATION_ERROR", "INSUFFICIENT_PRIVILEGES", 403,                          \
-        "Your role does not allow this.")                                                          \
-    ROW(ACCOUNT_INACTIVE, "AUTHORIZATION_ERROR", "ACCOUNT_INACTIVE", 403,                          \
-        "The account is suspended or inactive; ask an administrator.")                             \
-    ROW(ACCOUNT_LOCKED, "ACCOUNT_LOCKED", "ACCOUNT_LOCKED", 423,                                   \
-        "Too many failed logins; try again after locked_until.")                                   \
-    ROW(LIMITED_SESSION, "MFA_COMPLIANCE_REQUIRED", "MFA_COMPLIANCE_REQUIRED", 403,                \
-        "Set up the required second factor first.")                                                \
-    ROW(SETUP_TOKEN_WRONG, "AUTHENTICATION_ERROR", "SETUP_TOKEN_INVALID", 401,                     \
-        "The one-time token is wrong or used; `coffer admin create` makes an administrator.")      \
-    /* is it there */                                                                              \
-    ROW(NOT_FOUND, "NOT_FOUND", "NOT_FOUND", 404, "There is nothing here under that name.")        \
-    ROW(METHOD, "METHOD_NOT_ALLOWED", "METHOD_NOT_ALLOWED", 405,                                   \
-        "This resource does not have that method; see Allow.")                                     \
-    ROW(CONFLICT, "CONFLICT", "INTEGRITY_ERROR", 409, "It conflicts with what is stored.")         \
-    ROW(EMAIL_TAKEN, "CONFLICT", "EMAIL_EXISTS", 409, "This e-mail address is in use.")            \
-    ROW(PRECONDITION, "PRECONDITION_FAILED", "PRECONDITION_FAILED", 412,                           \
-        "The resource has changed; read it again.")                                                \
-    ROW(IDEMPOTENCY_REUSED, "IDEMPOTENCY_KEY_REUSED", "IDEMPOTENCY_KEY_REUSED", 422,               \
-        "This Idempotency-Key belongs to another request; use a new one.")                         \
-    /* passwords */                                                                                \
-    ROW(PASSWORD_SAME, "BAD_REQUEST", "SAME_PASSWORD", 400,                                        \
-        "The new password must differ from the current one.")                                      \
     /* too much */                                                                                 \
     ROW(REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "REQUEST_TIMEOUT", 408,                                \
         "The request took too long to arrive.")                                                    \

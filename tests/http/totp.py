@@ -6,11 +6,13 @@ import hmac
 import struct
 import time
 
-from harness import check_status
+from harness import check, check_status
 from server import PASSWORD
 
 STEP_SECONDS = 30
 TOTP = '/api/v1/auth/totp'
+LOGIN_KEYS = {'user', 'user_id', 'token', 'expires_at', 'access_token', 'refresh_token',
+              'token_type', 'expires_in', 'tokens', 'mfa_compliance', 'session_id'}
 
 
 def totp_code(secret, step):
@@ -78,3 +80,18 @@ def pending(server, user, **fields):
 def cookie_of(reply):
     """`session=...` out of a Set-Cookie header."""
     return reply.headers['set-cookie'].split(';')[0]
+
+
+def verify(server, code, token=None, cookie=None, path=f'{TOTP}/verify', **fields):
+    """The second step of a login."""
+    body = {'code': code, **fields}
+    if token is not None:
+        body['temp_token'] = token
+    return server.client().post(path, body, headers={'Cookie': cookie})
+
+
+def check_session(server, reply):
+    check_status(reply, 200)
+    check(LOGIN_KEYS <= set(reply.data), f'missing {LOGIN_KEYS - set(reply.data)}')
+    for name in ('token', 'access_token'):
+        check_status(server.client(token=reply.data[name]).get('/api/v1/auth/me'), 200)
