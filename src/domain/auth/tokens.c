@@ -9,6 +9,7 @@
 #include "base/time.h"
 #include "domain/auth/keys.h"
 #include "domain/auth/views.h"
+#include "os/panic.h"
 
 enum { TOUCH_AFTER_US = 60 * 1000 * 1000 };
 
@@ -158,52 +159,65 @@ void session_revoke(struct store_tx *tx, const struct command *command, struct s
     store_put(tx, &session_table, session);
 }
 
-/* Of the user's active sessions the oldest ones; those that are revoked drop out of the index's
- * range, so the next page begins where this one ended. */
-enum { REVOKE_PAGE = 64 };
+/* The user's active sessions, oldest first. `key` must live until the scan is closed. */
+static enum err active_open(struct store_scan *scan, const struct store_view *view,
+                            struct id user_id, struct buf *key) {
+    struct store_scope owner = {.kind = STORE_SCOPE_OWNER, .owner = user_id};
+    store_key_put_id(key, user_id);
+    store_key_put_int(key, SESSION_ACTIVE);
+    return store_scan_open(scan, view, owner, &session_table, SESSION_INDEX_USER, buf_str(key),
+                           STR_NONE, false);
+}
 
-static uint32_t active_page(const struct store_view *view, const struct command *command,
-                            struct id user_id, struct session *page, uint32_t page_max) {
+static void active_close(struct store_scan *scan, enum err err) {
+    store_scan_close(scan);
+    if (err != ERR_OK && err != ERR_END) {
+        panic_exit("auth", "the sessions of a user cannot be read: run coffer fsck");
+    }
+}
+
+/* However many there are: each row has the same small memory, and the loop gets its turns. */
+void session_revoke_all(struct store_tx *tx, const struct command *command, struct id user_id,
+                        const char *reason) {
     char key_bytes[STORE_KEY_BYTES_MAX];
     struct buf key = buf_over(key_bytes, sizeof(key_bytes));
     struct store_scan scan;
-    uint32_t count = 0;
-    store_key_put_id(&key, user_id);
-    store_key_put_int(&key, SESSION_ACTIVE);
-    struct store_scope owner = {.kind = STORE_SCOPE_OWNER, .owner = user_id};
-    enum err err = store_scan_open(&scan, view, owner, &session_table, SESSION_INDEX_USER,
-                                   buf_str(&key), STR_NONE, false);
-    while (err == ERR_OK && count < page_max) {
-        err = store_scan_next(&scan, command->arena, &page[count]);
-        count += err == ERR_OK;
-    }
-    store_scan_close(&scan);
-    CHECK(err != ERR_NO_MEMORY); /* SESSIONS_PER_USER_MAX fit: none may be passed over */
-    return count;
-}
-
-void session_revoke_all(struct store_tx *tx, const struct command *command, struct id user_id,
-                        const char *reason) {
-    struct session page[REVOKE_PAGE];
-    uint32_t count = REVOKE_PAGE;
-    while (count == REVOKE_PAGE) {
-        count = active_page(store_tx_view(tx), command, user_id, page, REVOKE_PAGE);
-        for (uint32_t i = 0; i < count; i++) {
-            session_revoke(tx, command, &page[i], reason);
+    struct arena row;
+    arena_init(&row, command->arena->pool, ARENA_BLOCK_BYTES);
+    enum err err = active_open(&scan, store_tx_view(tx), user_id, &key);
+    while (err == ERR_OK) {
+        struct session session;
+        err = store_scan_next(&scan, &row, &session);
+        if (err == ERR_OK) {
+            session_revoke(tx, command, &session, reason);
         }
+        arena_reset(&row);
+        store_tx_breathe(tx);
     }
+    active_close(&scan, err);
 }
 
 /* Before one more is opened. */
 static void sessions_make_room(struct store_tx *tx, const struct command *command,
                                struct id user_id) {
-    struct session *active =
-        arena_take(command->arena, SESSIONS_PER_USER_MAX * sizeof(struct session));
-    CHECK(active != NULL); /* the batch's own memory */
-    uint32_t count = active_page(store_tx_view(tx), command, user_id, active,
-                                 SESSIONS_PER_USER_MAX);
+    char key_bytes[STORE_KEY_BYTES_MAX];
+    struct buf key = buf_over(key_bytes, sizeof(key_bytes));
+    struct store_scan scan;
+    struct session oldest;
+    struct session other;
+    struct arena row;
+    uint32_t count = 0;
+    arena_init(&row, command->arena->pool, ARENA_BLOCK_BYTES);
+    enum err err = active_open(&scan, store_tx_view(tx), user_id, &key);
+    while (err == ERR_OK && count < SESSIONS_PER_USER_MAX) {
+        err = count == 0 ? store_scan_next(&scan, command->arena, &oldest)
+                         : store_scan_next(&scan, &row, &other);
+        arena_reset(&row);
+        count += err == ERR_OK;
+    }
+    active_close(&scan, err);
     if (count == SESSIONS_PER_USER_MAX) {
-        session_revoke(tx, command, &active[0], "too_many_sessions");
+        session_revoke(tx, command, &oldest, "too_many_sessions");
     }
 }
 
