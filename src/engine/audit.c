@@ -79,7 +79,7 @@ void audit_chain_init(struct audit_chain *chain, const struct store_seal_key *se
     struct secret_key master;
     memcpy(master.bytes, seal_key->bytes, sizeof(master.bytes));
     struct secret_key key = kdf_key(&master, STR("audit chain"));
-    memcpy(chain->key, key.bytes, sizeof(chain->key));
+    mac_stream_init(&chain->mac, str_from((const char *)key.bytes, sizeof(key.bytes)));
     crypto_wipe(&master, sizeof(master));
     crypto_wipe(&key, sizeof(key));
 }
@@ -102,8 +102,7 @@ static void add_int(struct mac_stream *mac, int64_t value) {
 /* Canonical: every field in fixed order, each with its length; absent ids and texts are empty. */
 static struct hash chain_value(const struct audit_chain *chain, const struct audit_event *event) {
     static const struct id no_id;
-    struct mac_stream mac;
-    mac_stream_init(&mac, str_from((const char *)chain->key, sizeof(chain->key)));
+    struct mac_stream mac = chain->mac;
     mac_stream_add(&mac, str_from((const char *)chain->hash, sizeof(chain->hash)));
     add_int(&mac, event->sequence);
     add_int(&mac, event->time);
@@ -207,11 +206,10 @@ void audit_append(struct store_tx *tx, const struct command *command, const stru
                   enum err denied) {
     char address[NET_ADDRESS_TEXT_MAX];
     struct buf address_out = buf_over(address, sizeof(address));
-    struct audit_chain chain;
+    struct audit_chain chain = *command->audit_chain;
     struct audit_event event = {.time = command->now_us};
     enum err failure = denied != ERR_OK ? denied : outcome->err;
 
-    audit_chain_init(&chain, command->seal_key);
     chain_load(&chain, store_tx_view(tx), command->arena);
     event.sequence = chain.sequence + 1;
     event.outcome =

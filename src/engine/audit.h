@@ -7,6 +7,7 @@
 #ifndef ENGINE_AUDIT_H
 #define ENGINE_AUDIT_H
 
+#include "crypto/mac.h"
 #include "engine/command.h"
 
 enum audit_outcome { AUDIT_SUCCESS, AUDIT_FAILED, AUDIT_REFUSED };
@@ -42,8 +43,8 @@ void audit_append(struct store_tx *tx, const struct command *command, const stru
 /* The chain, checked record by record. ERR_OK; ERR_END at the end; ERR_CORRUPT when this record
  * does not follow from the previous one. */
 struct audit_chain {
-    uint8_t key[32];
-    uint8_t hash[32]; /* of the last good record */
+    struct mac_stream mac; /* keyed, before any data; copied for each record */
+    uint8_t hash[32];      /* of the last good record */
     int64_t sequence;
 };
 void audit_chain_init(struct audit_chain *chain, const struct store_seal_key *seal_key);

@@ -16,14 +16,15 @@
 #include "json/json.h"
 #include "net/server.h"
 
+struct audit_chain;
 struct request;
 struct command_row;
 
 struct command {
     const struct command_row *row;
     const struct settings *settings;
-    const struct store_seal_key *seal_key;
-    int64_t now_us; /* wall clock */
+    const struct audit_chain *audit_chain; /* keyed, at its beginning */
+    int64_t now_us;                        /* wall clock */
     uint8_t entropy[32];
     struct caller caller;
     struct net_address peer;
@@ -47,6 +48,9 @@ struct outcome {
     struct schema_faults *faults; /* instead of details for ERR_VALIDATION */
     uint32_t retry_after_s;       /* 0 = no Retry-After header */
     struct str etag;              /* quoted, or STR_NONE */
+    /* Value of a Set-Cookie header, or STR_NONE; a constant or in command->arena. Goes out with
+     * refusals, too; the kept answer to an Idempotency-Key is without it. */
+    struct str set_cookie;
     /* audit */
     const char *action; /* instead of the row's */
     struct id actor;    /* when the caller is nobody but the command found out (login) */
@@ -57,6 +61,7 @@ struct command_row {
     const char *name;     /* unique: "auth.login" */
     const char *action;   /* audit action: "session.create"; NULL = leaves no audit record */
     const char *resource; /* audit resource type: "session" */
+    bool frees_room;      /* ends or removes something: still done when the store is nearly full */
     /* ERR_OK: queue it. ERR_AGAIN: parked, called again (request_park says by whom). Else: refuse.
      */
     enum err (*prepare)(struct request *request);

@@ -23,6 +23,7 @@ struct command_queue {
     uint32_t count;
     struct request *batch[BATCH_COMMANDS_MAX];
     uint32_t batch_count;
+    bool has_room; /* for the running batch */
     /* What one command may need inside the batch: its own memory, so that apply, which cannot fail,
      * does not depend on what all other requests leave. Emptied after each command. */
     struct arena_pool scratch_pool;
@@ -92,6 +93,9 @@ static bool leaves_audit(const struct request *request, const struct store_tx *t
 static enum err command_admit(struct request *request, const struct store_view *view) {
     if (request->refusal != ERR_OK) {
         return request->refusal;
+    }
+    if (!the_queue.has_room && !request->command.row->frees_room) {
+        return ERR_STORE_FULL;
     }
     enum err err = engine_recheck(request, view);
     if (err != ERR_OK) {
@@ -206,6 +210,7 @@ bool command_queue_step(struct command_queue *queue) {
         }
     } else if (queue->count > 0) {
         batch_gather(queue);
+        queue->has_room = store_has_room(store);
         enum err err = store_batch_start(store, batch_run, batch_done, queue);
         if (err != ERR_OK) {
             log_error("store", "a batch was refused: %s", err_row(err)->sentence);

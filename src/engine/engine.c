@@ -15,6 +15,7 @@
 
 #include "base/decode.h"
 #include "base/time.h"
+#include "engine/audit.h"
 #include "engine/compress.h"
 #include "engine/docs.h"
 #include "engine/gate.h"
@@ -33,6 +34,7 @@ struct engine {
     struct command_queue *queue;
     struct password_pool passwords;
     struct loop_watch store_watch;
+    struct audit_chain audit_chain;
     int64_t started_us;
     uint64_t request_seed[2];
     uint64_t request_count;
@@ -63,6 +65,10 @@ const struct settings *engine_settings(const struct engine *engine) {
 
 const struct store_seal_key *engine_seal_key(const struct engine *engine) {
     return &engine->options.seal_key;
+}
+
+const struct audit_chain *engine_audit_chain(const struct engine *engine) {
+    return &engine->audit_chain;
 }
 
 int64_t engine_started_us(const struct engine *engine) {
@@ -180,7 +186,7 @@ static struct request *request_make(struct engine *engine, struct http_exchange 
     request->state = REQUEST_GATED;
     struct command *command = &request->command;
     command->settings = engine->options.settings;
-    command->seal_key = &engine->options.seal_key;
+    command->audit_chain = &engine->audit_chain;
     command->now_us = clock_wall_us();
     command->peer = exchange->peer;
     command->arena = exchange->arena;
@@ -226,7 +232,8 @@ static enum err on_head(void *ctx, struct http_exchange *exchange, uint64_t *bod
 
 static void answer_count(const struct request *request) {
     uint16_t status = request->reply.status;
-    if (request->endpoint != NULL && request->endpoint->rate == RATE_LOGIN &&
+    if (request->endpoint != NULL &&
+        (request->endpoint->rate == RATE_LOGIN || request->endpoint->rate == RATE_FACTOR) &&
         (status == 401 || status == 423)) {
         metrics_count(METRIC_FAILED_LOGINS, 1);
     }
@@ -263,6 +270,9 @@ static void request_prepare(struct request *request) {
     if (err == ERR_AGAIN) {
         request->state = REQUEST_PARKED;
         return;
+    }
+    if (err == ERR_OK) {
+        err = reply_reserve(request);
     }
     if (err == ERR_OK) {
         err = engine_queue(request);
@@ -312,13 +322,18 @@ static const struct command_row refused_read = {
 };
 
 static void request_read(struct request *request) {
+    if (request->refusal == ERR_OK) {
+        request->outcome.err = request->endpoint->read(request, request_view(request));
+        if (request->outcome.err == ERR_FORBIDDEN) {
+            request->refusal = ERR_FORBIDDEN; /* of somebody else's things: leaves a record, too */
+        }
+    }
     if (request->refusal != ERR_OK) {
         request->command.row = &refused_read;
         random_bytes(request->command.entropy, sizeof(request->command.entropy));
         request_prepare(request);
         return;
     }
-    request->outcome.err = request->endpoint->read(request, request_view(request));
     reply_render(request);
     engine_answer(request);
 }
@@ -389,13 +404,15 @@ static void passwords_step(struct engine *engine) {
 
 /* ---- the tick ---- */
 
+/* What the gate decided may have changed since: logout, suspension, another role. */
 enum err engine_recheck(struct request *request, const struct store_view *view) {
     struct caller *caller = &request->command.caller;
     if (caller->kind != CALLER_USER) {
         return ERR_OK;
     }
-    return the_engine.options.authenticator->recheck(view, request->command.now_us, request->arena,
-                                                     caller);
+    enum err err = the_engine.options.authenticator->recheck(view, request->command.now_us,
+                                                             request->command.arena, caller);
+    return err == ERR_OK ? gate_permit(request->endpoint, caller) : err;
 }
 
 static void on_store_ready(struct loop_watch *watch, uint32_t events) {
@@ -455,6 +472,7 @@ static enum err engine_parts_open(struct engine *engine, const char **problem) {
     random_bytes(salt, sizeof(salt));
     limiter_open(salt);
     random_bytes(engine->request_seed, sizeof(engine->request_seed));
+    audit_chain_init(&engine->audit_chain, &options->seal_key);
     reply_headers_open(options->settings);
     *problem = "there is no memory for the engine";
     enum err err = metrics_open(options->router);

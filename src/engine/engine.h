@@ -55,6 +55,7 @@ struct server *engine_server(struct engine *engine);
 const struct router *engine_router(struct engine *engine);
 const struct settings *engine_settings(const struct engine *engine);
 const struct store_seal_key *engine_seal_key(const struct engine *engine);
+const struct audit_chain *engine_audit_chain(const struct engine *engine);
 int64_t engine_started_us(const struct engine *engine); /* wall clock */
 struct sysinfo_source *engine_sysinfo(const struct engine *engine);
 uint32_t engine_queue_length(const struct engine *engine);
@@ -91,6 +92,9 @@ enum { SYSTEM_COMMANDS_MAX = 16 };
 enum err engine_run_system(struct engine *engine, const struct command_row *row, void *prepared,
                            enum err *result);
 
+/* reply.c: takes the memory for the reply of a command before it is queued: once it is executed it
+ * is too late to be out of memory. ERR_NO_MEMORY. */
+enum err reply_reserve(struct request *request);
 /* reply.c: fills request->reply from request->outcome. */
 void reply_render(struct request *request);
 /* An idempotent repetition: status and body are the kept ones. */

@@ -112,8 +112,7 @@ static enum err gate_params(struct request *request) {
 
 /* ---- who ---- */
 
-/* "Bearer TOKEN", scheme in any case, exactly one blank-free token. */
-static enum err bearer_token(const struct http_head *head, struct str *token) {
+enum err gate_bearer(const struct http_head *head, struct str *token) {
     struct str value = http_header(head, STR("Authorization"));
     if (str_is_none(value)) {
         return ERR_AUTH_REQUIRED;
@@ -128,6 +127,13 @@ static enum err bearer_token(const struct http_head *head, struct str *token) {
     return ERR_OK;
 }
 
+enum err gate_permit(const struct endpoint *endpoint, const struct caller *caller) {
+    if (endpoint->auth == AUTH_FULL && caller->is_limited) {
+        return ERR_LIMITED_SESSION;
+    }
+    return caller_has_role(caller, endpoint->roles) ? ERR_OK : ERR_FORBIDDEN;
+}
+
 static enum err gate_caller(struct request *request, const struct authenticator *authenticator) {
     struct command *command = &request->command;
     const struct endpoint *endpoint = request->endpoint;
@@ -135,7 +141,7 @@ static enum err gate_caller(struct request *request, const struct authenticator 
     if (endpoint->auth == AUTH_NONE) {
         return ERR_OK;
     }
-    enum err err = bearer_token(&request->exchange->head, &token);
+    enum err err = gate_bearer(&request->exchange->head, &token);
     if (err == ERR_OK) {
         err = authenticator->resolve(request_view(request), command->settings, command->now_us,
                                      token, request->arena, &command->caller);
@@ -143,11 +149,7 @@ static enum err gate_caller(struct request *request, const struct authenticator 
     if (err != ERR_OK) {
         return err;
     }
-    if (endpoint->auth == AUTH_FULL && command->caller.is_limited) {
-        request->refusal = ERR_LIMITED_SESSION;
-    } else if (!caller_has_role(&command->caller, endpoint->roles)) {
-        request->refusal = ERR_FORBIDDEN;
-    }
+    request->refusal = gate_permit(endpoint, &command->caller);
     return ERR_OK;
 }
 
@@ -156,8 +158,8 @@ static enum err gate_caller(struct request *request, const struct authenticator 
 static uint32_t rate_per_minute(const struct settings *settings, enum rate_class rate) {
     static const enum setting ids[] = {
         [RATE_REGISTER] = SETTING_RATE_REGISTER_ID, [RATE_LOGIN] = SETTING_RATE_LOGIN_ID,
-        [RATE_TOKEN] = SETTING_RATE_TOKEN_ID,       [RATE_READ] = SETTING_RATE_READ_ID,
-        [RATE_WRITE] = SETTING_RATE_WRITE_ID,
+        [RATE_FACTOR] = SETTING_RATE_FACTOR_ID,     [RATE_TOKEN] = SETTING_RATE_TOKEN_ID,
+        [RATE_READ] = SETTING_RATE_READ_ID,         [RATE_WRITE] = SETTING_RATE_WRITE_ID,
     };
     CHECK(rate > RATE_NONE);
     CHECK(rate <= RATE_WRITE);

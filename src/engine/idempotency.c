@@ -18,7 +18,8 @@ struct kept_reply {
 static const struct field kept_reply_fields[] = {
     FIELD(struct kept_reply, key, FIELD_BYTES, .tag = 1, .flags = FIELD_REQUIRED, .max = 32,
           .doc = "Hash of caller and Idempotency-Key."),
-    FIELD(struct kept_reply, fingerprint, FIELD_BYTES, .tag = 2, .flags = FIELD_REQUIRED, .max = 32,
+    /* Sealed: a plain hash of a body with a password would be a quick way to guess that. */
+    FIELD(struct kept_reply, fingerprint, FIELD_BYTES, .tag = 2, .flags = FIELD_SECRET, .max = 32,
           .doc = "Hash of method, path, query and body."),
     FIELD(struct kept_reply, status, FIELD_INT, .tag = 3, .flags = FIELD_REQUIRED, .min = 100,
           .max = 599, .doc = "Status of the kept answer."),
@@ -55,7 +56,9 @@ static bool is_printable(struct str text) {
     return true;
 }
 
-/* Anonymous callers are told apart by their address. */
+/* Callers without an account are told apart by their address and by what they show: a refresh token
+ * sent as Bearer, or the cookie of a pending login, is no part of the fingerprint, and the answer
+ * belongs to who has it. */
 static struct hash kept_key(const struct request *request) {
     const struct command *command = &request->command;
     struct hash_stream stream;
@@ -66,6 +69,11 @@ static struct hash kept_key(const struct request *request) {
     } else {
         hash_stream_add_field(&stream, STR("address"));
         hash_stream_add_field(&stream, str_from((const char *)command->peer.bytes, 16));
+        static const struct str names[] = {{"Authorization", 13}, {"Cookie", 6}};
+        for (uint32_t i = 0; i < COUNT_OF(names); i++) {
+            struct str shown = http_header(&request->exchange->head, names[i]);
+            hash_stream_add_field(&stream, str_is_none(shown) ? STR("") : shown);
+        }
     }
     hash_stream_add_field(&stream, request->idempotency_key);
     return hash_stream_value(&stream);
@@ -177,6 +185,7 @@ static void prune_apply(struct store_tx *tx, const struct command *command,
 
 const struct command_row idempotency_prune_command = {
     .name = "idempotency.prune",
+    .frees_room = true,
     .check = prune_check,
     .apply = prune_apply,
 };

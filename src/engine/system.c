@@ -92,7 +92,7 @@ enum err engine_run_system(struct engine *engine, const struct command_row *row,
     struct command *command = &request->command;
     command->row = row;
     command->settings = engine_settings(engine);
-    command->seal_key = engine_seal_key(engine);
+    command->audit_chain = engine_audit_chain(engine);
     command->now_us = clock_wall_us();
     command->caller.kind = CALLER_SYSTEM;
     command->prepared = prepared;

@@ -102,6 +102,7 @@ struct conn {
     bool is_warm; /* the slot has touched pages (also while FREE) */
     bool is_tls;
     bool is_counted;   /* in the table of addresses */
+    bool is_watched;   /* by the loop */
     bool is_advancing; /* conn_advance is on the stack */
     bool may_read;     /* the socket has, or may have, something for us */
     bool has_ended;    /* end of input seen */

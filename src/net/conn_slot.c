@@ -107,7 +107,9 @@ void conn_close(struct conn *conn) {
     struct server *server = conn->server;
     CHECK(conn->state != CONN_FREE);
     CHECK(conn->state != CONN_ZOMBIE);
-    loop_watch_remove(server->loop, &conn->watch);
+    if (conn->is_watched) {
+        loop_watch_remove(server->loop, &conn->watch);
+    }
     close(conn->watch.fd);
     conn->watch.fd = -1;
     loop_timer_clear(server->loop, &conn->timer);

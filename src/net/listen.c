@@ -122,7 +122,8 @@ static void admit(struct listener *listener, int fd, struct net_address address)
     }
     conn->is_counted = is_capped;
     conn_start(conn, fd, address, listener->is_tls);
-    if (loop_watch_add(server->loop, &conn->watch, LOOP_READ) != ERR_OK) {
+    conn->is_watched = loop_watch_add(server->loop, &conn->watch, LOOP_READ) == ERR_OK;
+    if (!conn->is_watched) {
         server->stats.refused += 1;
         conn_close(conn);
     }

@@ -103,7 +103,8 @@ struct server_options {
 
 struct server;
 
-/* Binds and listens. On failure *problem is a sentence (static memory). */
+/* Binds and listens. On failure *problem is a sentence (static memory). The loop must have room for
+ * connections_max + 1 timers, and for connections_max + 2 * listen_count watches. */
 enum err server_open(struct server **server, struct loop *loop,
                      const struct server_options *options, struct server_handler handler,
                      const char **problem);

@@ -257,7 +257,8 @@ static bool hooks_call(struct loop *loop) {
 int loop_run(struct loop *loop) {
     CHECK(loop->is_open);
     loop->is_stopping = false;
-    bool has_more = false;
+    /* What was queued before the loop ran has no event: the hooks look first, then it may sleep. */
+    bool has_more = true;
     while (!loop->is_stopping) {
         int timeout_ms = has_more ? 0 : wait_ms(loop);
         int count = epoll_wait(loop->epoll_fd, loop->ready, LOOP_READY_MAX, timeout_ms);

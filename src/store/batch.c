@@ -49,6 +49,7 @@ static void batch_commit(struct store *store) {
     }
     store_state_write(store, txn, &state);
     STORE_MUST(mdb_txn_commit(txn));
+    CHECK(store->io.sync_due_fd < 0);
     store->state = state;
     store->commits += 1;
 }

@@ -114,7 +114,10 @@ struct store {
     uint64_t used_bytes;
     int64_t last_commit_us;
     int64_t last_sync_us;
+    /* The batch's: LMDB may yield in the middle of a put, when it writes pages out early. */
     char record[CODEC_HEADER_BYTES + STORE_RECORD_BYTES_MAX + 64 * 1024];
+    /* For store_record_fits, which readers may call at that moment. */
+    char probe[CODEC_HEADER_BYTES + STORE_RECORD_BYTES_MAX + 64 * 1024];
     char key_scratch[STORE_KEY_SCRATCH_BYTES];
     char index_keys[2][STORE_INDEXES_PER_TABLE_MAX][STORE_KEY_BYTES_MAX];
 };

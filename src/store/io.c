@@ -61,12 +61,18 @@ static void io_event_post(int fd) {
 }
 
 static void io_request_run(struct store_io_request *request) {
+    request->result = 0;
+    if (request->sync_fd >= 0) {
+        do {
+            request->result = fdatasync(request->sync_fd);
+            request->error = errno;
+        } while (request->result < 0 && request->error == EINTR);
+    }
+    if (request->result < 0) {
+        return; /* a meta page must never speak of pages that are not on disk */
+    }
     do {
-        if (request->kind == STORE_IO_SYNC) {
-            request->result = fdatasync(request->fd);
-        } else {
-            request->result = pwrite(request->fd, request->data, request->bytes, request->offset);
-        }
+        request->result = pwrite(request->fd, request->data, request->bytes, request->offset);
         request->error = errno;
     } while (request->result < 0 && request->error == EINTR);
 }
@@ -81,7 +87,7 @@ static void *io_helper_main(void *ctx) {
         }
         CHECK(got == (ssize_t)sizeof count);
         atomic_thread_fence(memory_order_acquire);
-        if (io->request.kind == STORE_IO_STOP) {
+        if (io->request.is_stop) {
             return NULL;
         }
         io_request_run(&io->request);
@@ -135,7 +141,7 @@ void store_io_close(struct store_io *io) {
     CHECK(io->wait != STORE_IO_DISK);
     pthread_t thread;
     memcpy(&thread, &io->helper, sizeof thread);
-    io->request.kind = STORE_IO_STOP;
+    io->request.is_stop = true;
     atomic_thread_fence(memory_order_release);
     io_event_post(io->ask_fd);
     (void)pthread_join(thread, NULL);
@@ -149,6 +155,7 @@ void store_io_close(struct store_io *io) {
 void store_io_batch_start(struct store_io *io) {
     CHECK(io->wait == STORE_IO_RUN);
     io->disk_us = 0;
+    io->sync_due_fd = -1;
 }
 
 void store_io_resume(struct store_io *io) {
@@ -201,8 +208,9 @@ int store_io_fdatasync(int fd) {
     if (io_running == NULL) {
         return fdatasync(fd);
     }
-    struct store_io_request request = {.kind = STORE_IO_SYNC, .fd = fd};
-    return (int)io_request_wait(io_running, request);
+    CHECK(io_running->sync_due_fd < 0);
+    io_running->sync_due_fd = fd;
+    return 0;
 }
 
 ssize_t store_io_pwrite(int fd, const void *data, size_t bytes, off_t offset) {
@@ -220,8 +228,12 @@ ssize_t store_io_pwrite(int fd, const void *data, size_t bytes, off_t offset) {
         errno = error;
         return wrote;
     }
-    struct store_io_request request = {
-        .kind = STORE_IO_WRITE, .fd = fd, .data = data, .bytes = bytes, .offset = offset};
+    struct store_io_request request = {.sync_fd = io_running->sync_due_fd,
+                                       .fd = fd,
+                                       .data = data,
+                                       .bytes = bytes,
+                                       .offset = offset};
+    io_running->sync_due_fd = -1;
     return (ssize_t)io_request_wait(io_running, request);
 }
 

@@ -2,10 +2,14 @@
  * The store's side of the system: LMDB's writes and syncs (lmdb_hooks.h), the helper thread that
  * waits for the disk instead of the loop, and the few file operations of the store's rituals.
  *
- * On the batch's fiber a sync, or the write of a meta page (its descriptor is O_DSYNC), is given to
- * the helper and the fiber yields; plain page writes are done at once, but a slice that has used
- * up its time yields too. Anywhere else every call is synchronous. At most one request is under
- * way: LMDB's order (data pages, sync, meta page with sync) is kept by the fiber's own waiting.
+ * A commit ends in a sync of the data pages and the write of a meta page through a descriptor that
+ * syncs (O_DSYNC), with nothing in between. On the batch's fiber both together are one request: the
+ * first is only noted, the second is given to the helper with it, which does one after the other;
+ * the fiber yields meanwhile. That is one hand-over per commit instead of two. Should the sync
+ * fail, the meta page is not written, and LMDB hears of it as the meta page's failure.
+ *
+ * Page writes are done at once, but a slice that has used up its time yields too. Outside of the
+ * fiber every call is synchronous.
  *
  * In test builds an observer sees, cuts short or fails every one of these operations.
  */
@@ -25,10 +29,10 @@ enum store_io_wait {
     STORE_IO_DISK, /* a request is with the helper */
 };
 
-enum store_io_kind { STORE_IO_SYNC = 1, STORE_IO_WRITE, STORE_IO_STOP };
-
+/* fdatasync(sync_fd), then pwrite(fd, data, bytes, offset). */
 struct store_io_request {
-    enum store_io_kind kind;
+    bool is_stop; /* instead: the helper ends */
+    int sync_fd;  /* -1 = none */
     int fd;
     const void *data;
     size_t bytes;
@@ -41,6 +45,7 @@ struct store_io {
     struct fiber *fiber; /* whose calls are asynchronous */
     int data_fd;         /* LMDB's descriptor for pages; any other one it writes to is O_DSYNC */
     enum store_io_wait wait;
+    int sync_due_fd; /* a sync that was noted, or -1 */
     bool is_helper_running;
     int ask_fd;  /* loop -> helper */
     int done_fd; /* helper -> loop */

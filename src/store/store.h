@@ -97,6 +97,7 @@ struct store_options {
  * checked: a bad one is our own bug and ends the process. */
 enum err store_open(struct store **store, const struct store_options *options,
                     const char **problem);
+/* No batch is running (CHECKed). NULL is allowed. */
 void store_close(struct store *store);
 
 /* ---- reading ---- */

@@ -354,7 +354,7 @@ bool store_record_fits(const struct store_view *view, const struct table *table,
     CHECK(store->has_seal_key);
     struct codec_place place = {.table = table,
                                 .key = store_key_of_record(handle, record, key_memory)};
-    struct buf out = buf_over(store->record, sizeof store->record);
+    struct buf out = buf_over(store->probe, sizeof store->probe);
     codec_encode(&place, &store->seal, (struct str){(const char *)entropy, sizeof entropy}, record,
                  NULL, &out);
     return !out.is_full && out.len <= STORE_RECORD_BYTES_MAX;

@@ -1,6 +1,7 @@
 """An HTTP client of the standard library that checks what every reply must have, and keeps a list
 of what was asked for (test_openapi.py demands that nothing was forgotten)."""
 
+import gzip
 import http.client
 import json
 import os
@@ -9,7 +10,7 @@ import ssl
 import threading
 
 SEEN_FOLDER = os.environ.get('COFFER_SEEN_FOLDER')
-BARE_PATHS = ('/.well-known/', '/openapi.json', '/docs', '/metrics')
+BARE_PATHS = ('/.well-known/', '/openapi.json', '/docs', '/metrics', '/health')
 
 _seen_lock = threading.Lock()
 
@@ -36,7 +37,8 @@ class Reply:
         self.about = f'{method} {path}'
         self.json = None
         if 'json' in self.headers.get('content-type', '') and body:
-            self.json = json.loads(body)
+            is_packed = self.headers.get('content-encoding') == 'gzip'
+            self.json = json.loads(gzip.decompress(body) if is_packed else body)
 
     @property
     def text(self):
@@ -53,12 +55,12 @@ class Reply:
     @property
     def error_type(self):
         if 'problem+json' in self.headers.get('content-type', ''):
-            return (self.json or {}).get('error_type') or (self.json or {}).get('type')
+            return (self.json or {}).get('code')
         return self.error.get('type')
 
     @property
     def details(self):
-        return self.error.get('details') or {}
+        return (self.error or self.json or {}).get('details') or {}
 
     @property
     def reason(self):
@@ -121,7 +123,7 @@ def complaint_about_envelope(reply, is_replay):
     error = envelope.get('error')
     if not isinstance(error, dict) or set(error) != {'type', 'details'}:
         return f'error is {error!r}'
-    if not re.fullmatch(r'[A-Z][A-Z0-9_]+', error['type']):
+    if not re.fullmatch(r'[A-Z0-9][A-Z0-9_]+', error['type']):
         return f'error.type is {error["type"]!r}'
     return None if isinstance(error['details'], dict) else 'error.details is no object'
 

@@ -1,4 +1,4 @@
-"""The first users: register, log in, refresh, sessions, profile, passwords, lockout, roles. Contract:
+"""The first users: register, log in, refresh, sessions, profile, passwords, lockout, roles. Facts:
 the identity contract's sections 1 to 6 and the financial contract's A1 to A5 and A17."""
 
 import calendar
@@ -46,6 +46,26 @@ def check_tokens(data):
     check(STAMP_Z.fullmatch(data['expires_at']), data['expires_at'])
 
 
+# ---- time ----
+
+SHORT = Server({'token.access-time': '10', 'session.time': '60', 'rate.enabled': 'false'})
+FORGETFUL = Server({'token.refresh-time': '60', 'rate.enabled': 'false'})
+short_lived = []
+
+
+def test_short_lives_begin():
+    """The first test, so that the last ones need not wait for a whole minute."""
+    SHORT.start()
+    short_lived.append(SHORT.user())
+    user = short_lived[0]
+    check_equal(user.reply.data['expires_in'], 10)
+    FORGETFUL.start()
+    short_lived.append(FORGETFUL.user())
+    short_lived.append(time.monotonic())
+    for token in (user.token, user.reply.data['access_token']):
+        check_status(user.get(WHOAMI, token=token), 200)
+
+
 # ---- register ----
 
 def test_register_gives_user_and_tokens(server):
@@ -78,6 +98,27 @@ def test_register_takes_the_union_of_names(server):
     check_equal(reply.data['user']['last_name'], 'Hopper')
     check_equal(reply.data['user']['full_name'], 'Grace Hopper')
     check(STAMP_NAIVE.fullmatch(reply.data['user']['updated_at']))
+
+
+def test_register_takes_all_fields_of_the_financial_contract(server):
+    body = {
+        'email': 'all-fields@example.com', 'password': PASSWORD, 'first_name': 'Jane',
+        'last_name': 'Roe', 'phone': '+1 555 010-0199', 'date_of_birth': '1990-04-05',
+        'username': 'jane', 'terms_accepted': True, 'privacy_accepted': True,
+        'marketing_consent': False,
+        'address': {'street': '1 Main St', 'city': 'Springfield', 'state': 'IL',
+                    'postal_code': '62701', 'country': 'US'}}
+    reply = server.client().post(REGISTER, body)
+    check_status(reply, 201)
+    check_equal(reply.data['user']['phone'], '+1 555 010-0199')
+    body.update(email='all-fields-2@example.com', username='jane_2', address='1 Main St',
+                phone_number='5550100199')
+    check_status(server.client().post(REGISTER, body), 201)
+    for field, value in (('phone', '12'), ('date_of_birth', '05.04.1990')):
+        reply = server.client().post(REGISTER, dict(body, email='x@example.com', username='jane_3',
+                                                           **{field: value}))
+        check_status(reply, 400, 'VALIDATION_ERROR')
+        check_in(field, reply.details)
 
 
 def test_register_refuses(server):
@@ -121,9 +162,9 @@ def test_password_rules(server):
         check_status(reply, 400, 'VALIDATION_ERROR')
         check_in('password', reply.details, password)
     with Server({'password.length-min': '8', 'password.classes-min': '1'}) as lenient:
-        reply = lenient.client().post(REGISTER, {'email': 'a@example.com', 'password': 'aaaaaaaa'})
+        reply = lenient.client().post(REGISTER, {'email': 'a@example.com', 'password': 'abababab'})
         check_status(reply, 201)
-        reply = lenient.client().post(REGISTER, {'email': 'b@example.com', 'password': 'aaaaaaa'})
+        reply = lenient.client().post(REGISTER, {'email': 'b@example.com', 'password': 'abababa'})
         check_status(reply, 400, 'VALIDATION_ERROR')
 
 
@@ -153,6 +194,20 @@ def test_real_cost_hashes_log_in():
         user = server.user()
         check_status(server.login(user.email), 200)
         check_status(server.login(user.email, PASSWORD + '!'), 401)
+
+
+def test_user_names_are_unique_and_words(server):
+    first = {'email': 'name1@example.com', 'password': PASSWORD, 'username': 'ada_lovelace'}
+    check_status(server.client().post('/api/v1/auth/register', first), 201)
+    again = {**first, 'email': 'name2@example.com'}
+    reply = server.client().post('/api/v1/auth/register', again)
+    check_status(reply, 409, 'CONFLICT', 'USERNAME_EXISTS')
+    for name in ('ab', 'a' * 31, 'a b c', 'a-b-c', 'äöü'):
+        reply = server.client().post('/api/v1/auth/register', {**again, 'username': name})
+        check_status(reply, 400, 'VALIDATION_ERROR')
+        check_in('username', reply.json['error']['details'])
+    reply = server.client().post('/api/v1/auth/register', {**again, 'username': None, 'address': 5})
+    check_status(reply, 400, 'VALIDATION_ERROR')
 
 
 # ---- login, tokens, logout ----
@@ -256,19 +311,19 @@ def test_refresh_rotates_and_reuse_revokes_everything(server):
     check_status(third, 200)
     check_status(user.get(WHOAMI, token=third.data['access_token']), 200)
     reused = user.post(REFRESH, {'refresh_token': first['refresh_token']}, token='')
-    check_status(reused, 401, 'INVALID_TOKEN', 'TOKEN_INVALID')
+    check_status(reused, 401, 'TOKEN_INVALID', 'TOKEN_INVALID')
     for token in (third.data['access_token'], second.data['access_token'], first['token']):
         check_status(user.get(WHOAMI, token=token), 401)
     reply = user.post(REFRESH, {'refresh_token': third.data['refresh_token']}, token='')
-    check_status(reply, 401, 'INVALID_TOKEN')
+    check_status(reply, 401, 'TOKEN_INVALID')
 
 
 def test_refresh_refuses_what_is_no_refresh_token(server):
     user = server.user()
-    check_status(user.post(REFRESH, token=''), 400, 'BAD_REQUEST', 'MISSING_TOKEN')
+    check_status(user.post(REFRESH, token=''), 400, 'MISSING_TOKEN', 'MISSING_TOKEN')
     for token in (user.reply.data['access_token'], user.token, 'A' * 43, 'x'):
         reply = user.post(REFRESH, {'refresh_token': token}, token='')
-        check_status(reply, 401, 'INVALID_TOKEN', 'TOKEN_INVALID')
+        check_status(reply, 401, 'TOKEN_INVALID', 'TOKEN_INVALID')
     check_status(user.get(WHOAMI), 200)  # and a mistaken token revokes nothing
     refresh = user.reply.data['refresh_token']
     check_status(user.get(WHOAMI, token=refresh), 401, 'INVALID_TOKEN')
@@ -282,7 +337,7 @@ def test_logout_kills_all_tokens_of_the_session(server):
     for token in (data['token'], data['access_token']):
         check_status(user.get(WHOAMI, token=token), 401, 'INVALID_TOKEN')
     reply = user.post(REFRESH, {'refresh_token': data['refresh_token']}, token='')
-    check_status(reply, 401, 'INVALID_TOKEN')
+    check_status(reply, 401, 'TOKEN_INVALID')
     check_status(user.get(WHOAMI, token=other['token']), 200)
     check_status(user.post('/api/v1/auth/logout', token=data['token']), 401)
 
@@ -292,24 +347,6 @@ def test_logout_of_all_sessions(server):
     other = server.login(user.email).data
     check_status(user.post('/api/v1/auth/logout', {'all_sessions': True}), 200)
     check_status(user.get(WHOAMI, token=other['token']), 401)
-
-
-def test_tokens_expire():
-    settings = {'token.access-time': '10', 'session.time': '60', 'rate.enabled': 'false'}
-    with Server(settings) as server:
-        user = server.user()
-        access = user.reply.data['access_token']
-        check_equal(user.reply.data['expires_in'], 10)
-        check_status(user.get(WHOAMI, token=access), 200)
-        reply = wait_until(lambda: refusal_of(user, access), 'the access token expires', 20)
-        check_status(reply, 401, 'INVALID_TOKEN', 'TOKEN_EXPIRED')
-        check_status(user.get(WHOAMI), 200)  # the session goes on
-
-
-def refusal_of(client, token):
-    reply = client.get(WHOAMI, token=token)
-    time.sleep(0.2)
-    return reply if reply.status != 200 else None
 
 
 # ---- sessions ----
@@ -339,6 +376,22 @@ def test_sessions_list_and_revoke(server):
     own = user.get(SESSIONS).data['sessions'][0]['id']
     check_status(user.delete(f'{SESSIONS}/{own}'), 200)
     check_status(user.get(WHOAMI), 401)
+
+
+def test_user_agents_are_cut_between_characters(server):
+    user = server.user()
+    for agent in ('x' * 511 + '\u00e9', 'x' * 510 + '\u2603', '\U0001f600' * 200, '\u00e9' * 300):
+        client = server.client(headers={'User-Agent': agent.encode('utf-8')})
+        check_status(server.login(user.email, client=client), 200)
+    reply = user.get(SESSIONS)
+    check_status(reply, 200)
+    check_equal(reply.data['count'], 5)
+    check_status(user.get('/api/v1/audit/events'), 200)
+    for agent in (b'\xff\xfe', b'a\xc3', b'\xed\xa0\x80'):
+        client = server.client(headers={'User-Agent': agent})
+        check_status(server.login(user.email, client=client), 200)
+    check_status(user.get(SESSIONS), 200)
+    check_status(user.get('/api/v1/audit/events'), 200)
 
 
 def test_sessions_of_others_do_not_exist(server):
@@ -392,6 +445,16 @@ def test_profile_etag(server):
     check_status(reply, 412, 'PRECONDITION_FAILED')
     check_equal(user.get(ME).data['user']['full_name'], 'One')
     check_status(user.patch(ME, {'full_name': 'Three'}, headers={'If-Match': '*'}), 200)
+
+
+def test_profile_conditional_get(server):
+    user = server.user()
+    etag = user.get(ME).headers['etag']
+    reply = user.get(ME, headers={'If-None-Match': f'"other", {etag}'})
+    check_equal((reply.status, reply.body), (304, b''))
+    check_status(user.get(ME, headers={'If-None-Match': '"other"'}), 200)
+    check_status(user.patch(ME, {'full_name': 'Changed'}), 200)
+    check_status(user.get(ME, headers={'If-None-Match': etag}), 200)
 
 
 def test_defect_15_deletion_ends_everything(server):
@@ -524,6 +587,9 @@ def test_setup_token_makes_exactly_one_administrator():
         body['token'] = server.setup_token()
         reply = client.post('/api/v1/setup/admin', dict(body, password='weak'))
         check_status(reply, 400, 'VALIDATION_ERROR')
+        taken = server.user().email
+        reply = client.post('/api/v1/setup/admin', dict(body, email=taken))
+        check_status(reply, 409, 'CONFLICT', 'EMAIL_EXISTS')
         reply = client.post('/api/v1/setup/admin', dict(body, full_name='The Root'))
         check_in(reply.status, (200, 201))
         check_equal(reply.data['user']['role'], 'admin')
@@ -547,6 +613,28 @@ def test_each_start_without_an_administrator_makes_a_new_setup_token():
         check_in(reply.status, (200, 201))
 
 
+def test_the_last_administrator_stays():
+    with Server({'rate.enabled': 'false'}) as server:
+        admin = server.admin()
+        reply = admin.delete(ME)
+        check_status(reply, 409, 'CONFLICT')
+        check_status(admin.get(ME), 200)
+
+
+def test_admin_create_from_the_command_line():
+    server = Server({'rate.enabled': 'false'})
+    run = server.run('admin', 'create', 'boss@example.com', '--data', server.data)
+    check_equal(run.returncode, 0, run.stdout + run.stderr)
+    words = re.findall(r'\S{12,}', run.stdout)
+    server.start()
+    logins = [server.login('boss@example.com', word) for word in words]
+    good = [reply for reply in logins if reply.status == 200]
+    check_equal(len(good), 1, f'one password that works in: {run.stdout}')
+    check_equal(good[0].data['user']['role'], 'admin')
+    complaints = server.stop()
+    check(not complaints, '; '.join(complaints))
+
+
 # ---- other listed defects ----
 
 def test_defect_26_no_cookies(server):
@@ -567,6 +655,44 @@ def test_defect_28_request_ids_are_bounded(server):
     reply = user.patch(ME, {'full_name': 'Whole'}, headers={'X-Request-ID': 'y' * 2000})
     check_status(reply, 200)
     check_equal(user.get(ME).data['user']['full_name'], 'Whole')
+
+
+# ---- time, again ----
+
+def refusal_of(client, token):
+    reply = client.get(WHOAMI, token=token)
+    time.sleep(0.2)
+    return reply if reply.status != 200 else None
+
+
+def test_access_tokens_expire():
+    user = short_lived[0]
+    user.close()  # idle for too long: the next request connects anew
+    access = user.reply.data['access_token']
+    reply = wait_until(lambda: refusal_of(user, access), 'the access token expires', 20)
+    check_status(reply, 401, 'INVALID_TOKEN', 'TOKEN_EXPIRED')
+
+
+def test_sessions_end_and_refreshing_goes_on():
+    user = short_lived[0]
+    reply = wait_until(lambda: refusal_of(user, user.token), 'the session ends', 75)
+    check_status(reply, 401, 'SESSION_INACTIVE', 'TOKEN_EXPIRED')
+    reply = user.post(REFRESH, {'refresh_token': user.reply.data['refresh_token']}, token='')
+    check_status(reply, 200)
+    check_status(user.get(WHOAMI, token=reply.data['access_token']), 200)
+    complaints = SHORT.stop()
+    check(not complaints, '; '.join(complaints))
+
+
+def test_refresh_tokens_expire():
+    user, began = short_lived[1:]
+    wait_until(lambda: time.monotonic() > began + 60, 'a minute has passed', 75)
+    user.close()
+    reply = user.post(REFRESH, {'refresh_token': user.reply.data['refresh_token']}, token='')
+    check_status(reply, 401, 'TOKEN_EXPIRED', 'TOKEN_EXPIRED')
+    check_status(user.get(WHOAMI), 200)  # the session itself goes on
+    complaints = FORGETFUL.stop()
+    check(not complaints, '; '.join(complaints))
 
 
 harness.main(globals())

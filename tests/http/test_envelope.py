@@ -92,7 +92,7 @@ def test_validation_texts(server):
         ('POST', '/api/v1/auth/login', {'email': [], 'password': {}},
          {'email': ['Not a valid string.'], 'password': ['Not a valid string.']}),
         ('POST', '/api/v1/auth/login', {'email': 'x@example.com', 'password': ''},
-         {'password': ['Shorter than minimum length 1.']}),
+         {'password': ['Length must be between 1 and 1024.']}),
         ('PATCH', '/api/v1/users/me', {'full_name': '\u2603' * 256},
          {'full_name': ['Longer than maximum length 255.']}),
         ('PATCH', '/api/v1/users/me', {'x': 1, 'y': None},

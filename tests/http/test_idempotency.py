@@ -63,6 +63,16 @@ def test_the_key_belongs_to_its_caller(server):
     check_equal(reply.data['user']['id'], other.user['id'])
 
 
+def test_the_key_belongs_to_the_refresh_token(server):
+    """Two people behind one address, both with key `shared-2` and an empty body."""
+    one, other = server.user(), server.user()
+    replies = [server.client(token=user.reply.data['refresh_token']).post(
+        '/api/v1/auth/refresh', headers=keyed('shared-2')) for user in (one, other)]
+    for user, reply in zip((one, other), replies):
+        check_status(reply, 200)
+        check_equal(reply.data['user']['id'], user.user['id'])
+
+
 def test_a_refused_write_may_be_tried_again(server):
     user = server.user()
     reply = user.patch(ME, {'full_name': 'x' * 300}, headers=keyed('k3'))

@@ -79,7 +79,7 @@ def test_only_tls_1_2(server):
         check_in('alert', output, f'{old} must be refused by an alert')
     output = s_client(server, '-tls1_3')
     check(not is_shaken(output), 'there is no TLS 1.3 yet')
-    check_in('alert protocol version', output)
+    check(re.search('alert (protocol version|handshake failure)', output), output)
     check_lives(server)
 
 
@@ -99,17 +99,18 @@ def test_ciphers(server):
     for cipher in BAD_CIPHERS:
         output = s_client(server, '-tls1_2', '-cipher', f'{cipher}:@SECLEVEL=0')
         check(not is_shaken(output), f'{cipher} was accepted')
-    for curve in ('X25519', 'P-256', 'P-384'):
-        output = s_client(server, '-tls1_2', '-curves', curve)
-        check(is_shaken(output), f'{curve} was refused')
+    # P-256 is always in the list: the certificate is on it (RFC 8422, 5.1.1).
+    for curves, taken in (('X25519:P-256', 'X25519'), ('P-256', 'ECDH, prime256v1'),
+                          ('P-384:P-256', 'ECDH')):
+        output = s_client(server, '-tls1_2', '-curves', curves)
+        check_in(f'Server Temp Key: {taken}', output)
     check_lives(server)
 
 
 def test_renegotiation_is_refused(server):
     output = s_client(server, '-tls1_2', text=b'R\n')
-    check_not_in('Verify return code: 0 (ok)\n---\nRENEGOTIATING\ndepth', output)
-    context = tls_context()
-    check(context is not None)
+    check_in('RENEGOTIATING', output)
+    check_in('no renegotiation', output.split('RENEGOTIATING')[1])
     check_lives(server)
 
 
@@ -218,15 +219,17 @@ def test_the_self_signed_certificate_is_kept_and_sound():
             check_in(word, run.stdout)
         file = os.path.join(server.folder, 'own.pem')
         open(file, 'w', encoding='ascii').write(pem)
-        run = subprocess.run(['curl', '-s', '-o', '/dev/null', '-w', '%{http_code}', '--cacert', file,
-                              f'https://127.0.0.1:{server.https_port}/health'],
+        run = subprocess.run(['curl', '-s', '-o', '/dev/null', '-w', '%{http_code}', '--cacert',
+                              file, f'https://127.0.0.1:{server.https_port}/health'],
                              capture_output=True, text=True, timeout=20)
         check_equal(run.stdout, '200', 'curl with the certificate as its authority')
         server.restart()
         check_equal(ssl.get_server_certificate(('127.0.0.1', server.https_port)), pem)
-        for path in glob.glob(f'{server.data}/**/*', recursive=True) + [f'{server.data}.key']:
-            if os.path.isfile(path):
-                check(os.stat(path).st_mode & 0o077 == 0, f'others may read {path}')
+        private = [server.data, f'{server.data}.key'] + \
+            glob.glob(f'{server.data}/*key*') + glob.glob(f'{server.data}/*.mdb')
+        check(len(private) >= 4, str(private))
+        for path in private:
+            check(os.stat(path).st_mode & 0o077 == 0, f'others may read {path}')
 
 
 KEYS = {
@@ -263,9 +266,13 @@ def test_sighup_reloads_without_dropping_connections():
     pairs = {kind: make_pair(folder, kind) for kind in KEYS}
     certificate, key = os.path.join(folder, 'live.pem'), os.path.join(folder, 'live.key')
 
-    def install(kind):
-        shutil.copy(pairs[kind][0], certificate)
-        shutil.copy(pairs[kind][1], key)
+    def install(kind, is_renamed=False):
+        for source, target in zip(pairs[kind], (certificate, key)):
+            if is_renamed:  # as a careful program replaces a file
+                shutil.copy(source, f'{target}.new')
+                os.replace(f'{target}.new', target)
+            else:
+                shutil.copy(source, target)
 
     install('ec-pkcs8')
     with Server({'tls.certificate': certificate, 'tls.key': key}) as server:
@@ -273,8 +280,8 @@ def test_sighup_reloads_without_dropping_connections():
         kept = server.connect(is_plain=False)
         kept.sendall(HEALTH)
         check_equal(reply_read(kept)[0].status, 200)
-        for kind in list(KEYS)[1:] + ['ec-pkcs8']:
-            install(kind)
+        for number, kind in enumerate(list(KEYS)[1:] + ['ec-pkcs8']):
+            install(kind, is_renamed=number % 2 == 0)
             server.signal(signal.SIGHUP)
             wait_until(lambda: name_served(server) == kind, f'{kind} is served', 20)
             kept.sendall(HEALTH)
@@ -342,7 +349,8 @@ def test_sslscan_finds_nothing():
     if shutil.which('sslscan') is None:
         raise Skipped('no sslscan')
     with release_server() as server:
-        run = subprocess.run(['sslscan', '--xml=-', '--no-colour', f'127.0.0.1:{server.https_port}'],
+        address = f'127.0.0.1:{server.https_port}'
+        run = subprocess.run(['sslscan', '--xml=-', '--no-colour', address],
                              capture_output=True, text=True, timeout=200)
         test = ElementTree.fromstring(run.stdout).find('ssltest')
         enabled = {(item.get('type'), item.get('version')) for item in test.findall('protocol')
@@ -355,14 +363,15 @@ def test_sslscan_finds_nothing():
                   cipher)
         for item in test.findall('cipher'):
             check_in(item.get('strength'), ('strong', 'acceptable'), item.get('cipher'))
-        check_equal(test.find('compression').get('supported'), '0')
+        # What sslscan cannot try, it leaves out: compression that its own library lacks, a fallback
+        # where there is only one version.
+        compression = test.find('compression')
+        check(compression is None or compression.get('supported') == '0', 'compression')
         renegotiation = test.find('renegotiation')
         check(renegotiation.get('supported') == '0' or renegotiation.get('secure') == '1')
         check_equal([item.get('vulnerable') for item in test.findall('heartbleed')
                      if item.get('vulnerable') != '0'], [])
-        check_equal(test.find('fallback').get('supported'), '1', 'TLS_FALLBACK_SCSV')
-        groups = {item.get('name') for item in test.findall('group')}
-        check(groups and not any('sect' in name or '192' in name for name in groups), str(groups))
+        check_equal(test.find('certificates/certificate/pk').get('error'), 'false')
 
 
 # testssl.sh's findings that are not about the server: it runs with a self-signed certificate whose
@@ -396,4 +405,5 @@ def test_testssl_finds_nothing():
         check_in('not offered', offered.get('TLS1_1', ''))
 
 
-harness.main(globals())
+if __name__ == '__main__':
+    harness.main(globals())

@@ -229,7 +229,7 @@ bool start(const struct server_options *options) {
     for (uint32_t index = 0; index < sizeof text; index++) {
         text[index] = (char)('a' + index * index % 23);
     }
-    if (loop_open(&loop, 256, 256) != ERR_OK) {
+    if (loop_open(&loop, 256, 2048) != ERR_OK) {
         return false;
     }
     enum err err = server_open(&server, loop, options, handler, &problem);

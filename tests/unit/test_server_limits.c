@@ -4,6 +4,7 @@
  */
 #include "test.h"
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "os/clock.h"
@@ -344,6 +345,60 @@ TEST(server_makes_room_by_closing_idle_connections)
     client_close(&second);
     client_close(&third);
     client_close(&fourth);
+    EXPECT(finish());
+}
+
+static bool somebody_was_refused(void *ctx) {
+    (void)ctx;
+    return stats().refused > 0;
+}
+
+TEST(server_lives_on_without_descriptors)
+{
+    struct server_options options = options_usual();
+    struct rlimit usual;
+    REQUIRE(start(&options));
+    REQUIRE(getrlimit(RLIMIT_NOFILE, &usual) == 0);
+    struct client first = client_open();
+    client_send(&first, GET("/"));
+    EXPECT(client_wait(&first, "hello"));
+    /* The next client gets the last descriptor; it connects, and the server finds none. */
+    struct client second = client_open();
+    struct rlimit low = {(rlim_t)second.fd + 1, usual.rlim_max};
+    EXPECT(setrlimit(RLIMIT_NOFILE, &low) == 0);
+    EXPECT(wait_until(somebody_was_refused, NULL));
+    EXPECT(client_wait_end(&second));
+    client_clear(&first);
+    client_send(&first, GET("/"));
+    EXPECT(client_wait(&first, "hello"));
+    EXPECT(setrlimit(RLIMIT_NOFILE, &usual) == 0);
+    EXPECT_EQ_UINT(stats().refused, 1);
+    struct client third = client_open();
+    client_send(&third, GET("/"));
+    EXPECT(client_wait(&third, "hello"));
+    client_close(&first);
+    client_close(&second);
+    client_close(&third);
+    EXPECT(finish());
+}
+
+TEST(server_lives_on_when_the_loop_is_full)
+{
+    struct server_options options = options_usual();
+    options.connections_max = 1000;
+    static struct client clients[260];
+    REQUIRE(start(&options));
+    for (uint32_t index = 0; index < COUNT_OF(clients); index++) {
+        clients[index] = client_open();
+        run_ticks(1);
+    }
+    EXPECT(wait_until(somebody_was_refused, NULL));
+    client_send(&clients[0], GET("/"));
+    EXPECT(client_wait(&clients[0], "hello"));
+    for (uint32_t index = 0; index < COUNT_OF(clients); index++) {
+        client_close(&clients[index]);
+    }
+    EXPECT(wait_until(has_no_connection, NULL));
     EXPECT(finish());
 }
 

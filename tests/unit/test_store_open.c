@@ -169,6 +169,10 @@ TEST(store_readers_in_another_process_follow_the_writer)
     struct store_stats stats;
     store_stats_read(bench.store, &stats);
     EXPECT(stats.map_bytes > 4 << 20);
+    bench_reopen(&bench); /* the store is larger than the map that the options name */
+    struct item item = bench_item(&bench, 77, "n77", 1);
+    bench_put(&bench, &item);
+    EXPECT(store_fsck(bench.store, NULL, NULL) == ERR_OK);
     free(note);
     bench_close(&bench);
 }
@@ -399,6 +403,49 @@ TEST(store_migrations_run_in_order_once_and_rebuild_indexes)
     options.tables = old_tables;
     options.migration_count = 0;
     EXPECT(open_code(&options) == ERR_FORMAT);
+    bench_close(&bench);
+}
+
+static enum err items_rewrite(struct store_tx *tx, store_report report, void *ctx) {
+    (void)report;
+    (void)ctx;
+    for (uint64_t number = 0; number < 30; number += 1) {
+        struct item item;
+        struct id id = id_from_number(number);
+        enum err err = store_get(store_tx_view(tx), scope_system, &item_table, id_bytes(&id),
+                                 migration_arena, &item);
+        if (err != ERR_OK) {
+            return err;
+        }
+        store_tx_command(tx, entropy);
+        store_put(tx, &item_table, &item);
+    }
+    return ERR_OK;
+}
+
+TEST(store_migration_finds_room_to_write_everything_anew)
+{
+    static const struct store_migration rewrite = {.from = 1, .run = items_rewrite, .doc = "all"};
+    static char note[200000];
+    struct store_bench bench;
+    struct store_options options = bench_options();
+    options.map_bytes_start = 1 << 20;
+    options.headroom_bytes = 1 << 20;
+    REQUIRE(bench_open_with(&bench, NULL, options));
+    memset(note, 'n', sizeof note);
+    for (uint64_t number = 0; number < 30; number += 1) {
+        char name[16];
+        (void)snprintf(name, sizeof name, "n%u", (unsigned)number);
+        struct item item = bench_item(&bench, number, name, 1);
+        item.note = (struct str){note, sizeof note};
+        bench_put(&bench, &item);
+    }
+    migration_arena = &bench.arena;
+    bench.options.migrations = &rewrite;
+    bench.options.migration_count = 1;
+    bench_reopen(&bench);
+    EXPECT(fsck_lines(bench.store) == ERR_OK);
+    EXPECT_EQ_UINT(store_count(store_snapshot(bench.store), &item_table), 30);
     bench_close(&bench);
 }
 

@@ -43,9 +43,22 @@ struct user {
     int64_t created_at;
     int64_t updated_at;
     int64_t deleted_at;
+    struct str username;
+    struct str address; /* JSON text: an object or a string, as it was sent */
+    int64_t privacy_accepted_at;
+    bool marketing_consent;
+    int64_t factors; /* bits of enum user_factor; absent = none */
 };
 
+/* Second factors that are set up and proven. Kept with the user so that lists and views need not
+ * look into other tables; written only by the command that writes the factor's own record. */
+enum user_factor { USER_FACTOR_TOTP = 1 << 0, USER_FACTOR_PASSKEY = 1 << 1 };
+
 enum session_status { SESSION_ACTIVE, SESSION_REVOKED };
+
+/* Active sessions of one user; one more ends the oldest. What ends them all (a new password) must
+ * fit in one command, and the list of them in one reply. */
+enum { SESSIONS_PER_USER_MAX = 200 };
 
 struct session {
     struct schema_set set;
@@ -102,7 +115,7 @@ extern const struct table refresh_token_table;
 extern const struct table login_failures_table;
 extern const struct table signing_key_table;
 
-enum { USER_INDEX_EMAIL, USER_INDEX_ROLE };
+enum { USER_INDEX_EMAIL, USER_INDEX_ROLE, USER_INDEX_USERNAME };
 enum { SESSION_INDEX_TOKEN, SESSION_INDEX_USER, SESSION_INDEX_EXPIRES };
 enum { REFRESH_INDEX_SESSION, REFRESH_INDEX_EXPIRES };
 enum { FAILURES_INDEX_EXPIRES };
@@ -110,6 +123,7 @@ enum { FAILURES_INDEX_EXPIRES };
 extern const char *const user_status_names[];
 
 extern const struct module auth_module;
+extern const struct module totp_module; /* second factor: one-time codes */
 extern const struct authenticator auth_authenticator;
 
 /* ERR_NOT_FOUND also for deleted users. */
@@ -118,6 +132,10 @@ enum err user_get(const struct store_view *view, struct id id, struct arena *are
 /* `email` in lower case. */
 enum err user_find_email(const struct store_view *view, struct str email, struct arena *arena,
                          struct user *user);
+enum err user_find_username(const struct store_view *view, struct str username, struct arena *arena,
+                            struct user *user);
+/* Adds or removes a bit of user->factors and stamps updated_at. The caller puts the record. */
+void user_set_factor(struct user *user, enum user_factor factor, bool is_set, int64_t now_us);
 bool user_any_admin(const struct store_view *view, struct arena *arena);
 
 /* ---- for the program's own subcommands ---- */

@@ -2,6 +2,8 @@
 #include "domain/auth/jobs.h"
 
 #include "base/time.h"
+#include "domain/auth/pending.h"
+#include "domain/auth/totp.h"
 
 enum { PRUNE_MAX = 256 };
 
@@ -33,13 +35,14 @@ static void prune_apply(struct store_tx *tx, const struct command *command,
     /* A session can be refreshed as long as its refresh token lives. */
     int64_t session_due_us =
         command->now_us - settings_us(command->settings, SETTING_REFRESH_SECONDS_ID);
+    /* Refresh tokens stay a day longer, so that late clients are told why. */
     for (uint32_t i = 0; i < PRUNE_MAX; i++) {
         struct session session;
         struct refresh_token refresh;
         struct login_failures failures;
         bool is_done = true;
         if (first_due(tx, command, &refresh_token_table, REFRESH_INDEX_EXPIRES, &refresh,
-                      &refresh.expires_at, command->now_us)) {
+                      &refresh.expires_at, command->now_us - TIME_US_PER_DAY)) {
             store_del(tx, &refresh_token_table, refresh.token_hash);
             is_done = false;
         }
@@ -61,6 +64,47 @@ static void prune_apply(struct store_tx *tx, const struct command *command,
 
 const struct command_row auth_prune_command = {
     .name = "auth.prune",
+    .frees_room = true,
     .check = prune_check,
     .apply = prune_apply,
+};
+
+/* A pending login that has expired stays for an hour, so that its owner is told so. */
+static bool pending_due(struct store_tx *tx, const struct command *command) {
+    struct pending_login pending;
+    if (!first_due(tx, command, &pending_login_table, PENDING_INDEX_EXPIRES, &pending,
+                   &pending.expires_at, command->now_us - TIME_US_PER_HOUR)) {
+        return false;
+    }
+    store_del(tx, &pending_login_table, pending.token_hash);
+    return true;
+}
+
+/* Proven factors are not in this index. */
+static bool setup_due(struct store_tx *tx, const struct command *command) {
+    struct totp_factor factor;
+    if (!first_due(tx, command, &totp_factor_table, TOTP_INDEX_PENDING, &factor,
+                   &factor.pending_until, command->now_us)) {
+        return false;
+    }
+    CHECK(!factor.is_verified);
+    store_del(tx, &totp_factor_table, id_bytes(&factor.user_id));
+    return true;
+}
+
+static void factor_prune_apply(struct store_tx *tx, const struct command *command,
+                               struct outcome *outcome) {
+    (void)outcome;
+    bool has_more = true;
+    for (uint32_t i = 0; i < PRUNE_MAX && has_more; i++) {
+        bool was_pending = pending_due(tx, command);
+        has_more = setup_due(tx, command) || was_pending;
+    }
+}
+
+const struct command_row factor_prune_command = {
+    .name = "factor.prune",
+    .frees_room = true,
+    .check = prune_check,
+    .apply = factor_prune_apply,
 };

@@ -4,6 +4,7 @@
 #include "crypto/hash.h"
 #include "domain/auth/rules.h"
 #include "domain/auth/tokens.h"
+#include "domain/auth/totp.h"
 #include "domain/auth/views.h"
 
 struct user_data {
@@ -200,6 +201,8 @@ static void delete_apply(struct store_tx *tx, const struct command *command,
     user.updated_at = command->now_us;
     SCHEMA_SET(&user_schema, &user, deleted_at);
     SCHEMA_CLEAR(&user_schema, &user, password_hash);
+    SCHEMA_CLEAR(&user_schema, &user, username); /* free again, too */
+    totp_forget(tx, &user, command->now_us);
     store_put(tx, &user_table, &user);
     session_revoke_all(tx, command, user.id, "account_deleted");
     outcome->resource = user.id;
@@ -210,6 +213,7 @@ const struct command_row user_delete_command = {
     .name = "user.delete",
     .action = "user.delete",
     .resource = "user",
+    .frees_room = true,
     .check = delete_check,
     .apply = delete_apply,
 };
