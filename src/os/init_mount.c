@@ -109,24 +109,26 @@ void init_mount_system(void) {
 
 /* ---- the settings' disk ---- */
 
-void init_mount_settings(const struct disks *disks) {
+bool init_mount_settings(const struct disks *disks) {
     const struct disk *disk = disks_find(disks, DISK_SETTINGS_ISO);
     bool is_iso = disk != NULL;
     disk = is_iso ? disk : disks_find(disks, DISK_SETTINGS_FAT);
     if (disk == NULL) {
-        return;
+        return true;
     }
     (void)mkdir(SETTINGS_FOLDER, 0700);
-    if (mount(disk->path, SETTINGS_FOLDER, is_iso ? "iso9660" : "vfat", SAFE | MS_RDONLY, NULL) !=
-        0) {
+    const char *type = is_iso ? "iso9660" : "vfat";
+    if (mount(disk->path, SETTINGS_FOLDER, type, SAFE | MS_RDONLY, NULL) != 0) {
         log_error(AREA, "the settings on %s cannot be mounted: %s", disk->name, strerror(errno));
-        return;
+        return false;
     }
-    if (init_config_copy(SETTINGS_FOLDER) != ERR_OK) {
+    bool is_read = init_config_copy(SETTINGS_FOLDER) == ERR_OK;
+    if (!is_read) {
         log_error(AREA, "the settings on %s cannot be read, or are larger than 64 KiB", disk->name);
     }
     (void)umount2(SETTINGS_FOLDER, MNT_DETACH);
     (void)rmdir(SETTINGS_FOLDER);
+    return is_read;
 }
 
 /* ---- the data ---- */
