@@ -40,9 +40,9 @@ struct switch_row {
     const char *value;
 };
 
-/* A kernel in trouble starts anew instead of hanging; its messages are nobody else's business. */
+/* A kernel in trouble starts anew (its configuration says how soon) instead of going on; its
+ * messages are nobody else's business. */
 static const struct switch_row switches[] = {
-    {"/proc/sys/kernel/panic", "1"},
     {"/proc/sys/kernel/panic_on_oops", "1"},
     {"/proc/sys/kernel/dmesg_restrict", "1"},
     {"/proc/sys/kernel/kptr_restrict", "2"},
@@ -203,7 +203,8 @@ bool init_mount_data(const struct disk_choice *choice) {
 
 bool init_mount_memory(void) {
     log_warn(AREA, "data in memory (coffer.disk=memory): all is lost when this machine ends");
-    if (mount("tmpfs", DATA_FOLDER, "tmpfs", SAFE, "mode=0755") != 0) {
+    /* A limit, not a reservation: the store wants room before it takes a write. */
+    if (mount("tmpfs", DATA_FOLDER, "tmpfs", SAFE, "mode=0755,size=1g") != 0) {
         log_error(AREA, "/data cannot be mounted: %s", strerror(errno));
         return false;
     }
