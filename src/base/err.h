@@ -70,6 +70,11 @@
         "This resource does not have that method; see Allow.")                                     \
     ROW(CONFLICT, "CONFLICT", "INTEGRITY_ERROR", 409, "It conflicts with what is stored.")         \
     ROW(EMAIL_TAKEN, "CONFLICT", "EMAIL_EXISTS", 409, "This e-mail address is in use.")            \
+    ROW(SLUG_TAKEN, "CONFLICT", "SLUG_EXISTS", 409, "An organization with this slug exists.")      \
+    ROW(MEMBER_EXISTS, "CONFLICT", "ALREADY_MEMBER", 409, "This account is a member already.")     \
+    ROW(LAST_OWNER, "CONFLICT", "LAST_OWNER", 409,                                                 \
+        "An organization keeps one owner; make another one first, or delete it.")                  \
+    ROW(LIMIT, "CONFLICT", "LIMIT_REACHED", 409, "There are as many as there may be.")             \
     ROW(PRECONDITION, "PRECONDITION_FAILED", "PRECONDITION_FAILED", 412,                           \
         "The resource has changed; read it again.")                                                \
     ROW(IDEMPOTENCY_REUSED, "IDEMPOTENCY_KEY_REUSED", "IDEMPOTENCY_KEY_REUSED", 422,               \

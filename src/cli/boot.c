@@ -8,6 +8,7 @@
 #include "domain/audit/audit.h"
 #include "domain/auth/auth.h"
 #include "domain/monitoring/monitoring.h"
+#include "domain/orgs/orgs.h"
 #include "os/clock.h"
 #include "os/files.h"
 #include "os/log.h"
@@ -15,7 +16,8 @@
 
 enum { KEY_TEXT_BYTES_MAX = 256 };
 
-const struct module *const cli_modules[] = {&auth_module, &audit_module, &monitoring_module};
+const struct module *const cli_modules[] = {&auth_module, &orgs_module, &audit_module,
+                                            &monitoring_module};
 const uint32_t cli_module_count = COUNT_OF(cli_modules);
 
 static struct loop *the_loop;

@@ -184,6 +184,10 @@ static void event_fill_ids(struct audit_event *event, const struct command *comm
         event->session_id = command->caller.session_id;
         SCHEMA_SET(&audit_event_schema, event, session_id);
     }
+    if (!id_is_zero(outcome->organization)) {
+        event->organization_id = outcome->organization;
+        SCHEMA_SET(&audit_event_schema, event, organization_id);
+    }
     if (!id_is_zero(outcome->resource)) {
         event->resource_id = outcome->resource;
         SCHEMA_SET(&audit_event_schema, event, resource_id);
