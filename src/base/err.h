@@ -49,9 +49,11 @@
         "The e-mail address or the password is wrong.")                                            \
     ROW(PASSWORD_WRONG, "AUTHENTICATION_ERROR", "INVALID_CURRENT_PASSWORD", 401,                   \
         "The current password is wrong.")                                                          \
-    ROW(REFRESH_INVALID, "INVALID_TOKEN", "TOKEN_INVALID", 401,                                    \
+    ROW(REFRESH_INVALID, "TOKEN_INVALID", "TOKEN_INVALID", 401,                                    \
         "The refresh token is unknown, used or revoked; log in again.")                            \
-    ROW(REFRESH_MISSING, "BAD_REQUEST", "MISSING_TOKEN", 400,                                      \
+    ROW(REFRESH_EXPIRED, "TOKEN_EXPIRED", "TOKEN_EXPIRED", 401,                                    \
+        "The refresh token has expired; log in again.")                                            \
+    ROW(REFRESH_MISSING, "MISSING_TOKEN", "MISSING_TOKEN", 400,                                    \
         "Send the refresh token as Bearer or in refresh_token.")                                   \
     /* may you */                                                                                  \
     ROW(FORBIDDEN, "AUTHORIZATION_ERROR", "INSUFFICIENT_PRIVILEGES", 403,                          \
@@ -70,6 +72,7 @@
         "This resource does not have that method; see Allow.")                                     \
     ROW(CONFLICT, "CONFLICT", "INTEGRITY_ERROR", 409, "It conflicts with what is stored.")         \
     ROW(EMAIL_TAKEN, "CONFLICT", "EMAIL_EXISTS", 409, "This e-mail address is in use.")            \
+    ROW(USERNAME_TAKEN, "CONFLICT", "USERNAME_EXISTS", 409, "This user name is in use.")           \
     ROW(SLUG_TAKEN, "CONFLICT", "SLUG_EXISTS", 409, "An organization with this slug exists.")      \
     ROW(MEMBER_EXISTS, "CONFLICT", "ALREADY_MEMBER", 409, "This account is a member already.")     \
     ROW(LAST_OWNER, "CONFLICT", "LAST_OWNER", 409,                                                 \

@@ -86,6 +86,13 @@ static void key_path(const struct cli_options *options, char *path, size_t bytes
     snprintf(path, bytes, "%.*s.key", (int)len, options->folder);
 }
 
+/* A new key would not open an old store; it would only hide that the right one is missing. */
+static bool store_is_there(const struct cli_options *options) {
+    char path[FILE_PATH_BYTES_MAX];
+    snprintf(path, sizeof(path), "%s/data.mdb", options->folder);
+    return file_exists(path);
+}
+
 bool cli_key_load(const struct cli_options *options, bool may_make, struct store_seal_key *key) {
     char path[FILE_PATH_BYTES_MAX];
     char text[KEY_TEXT_BYTES_MAX];
@@ -99,7 +106,7 @@ bool cli_key_load(const struct cli_options *options, bool may_make, struct store
     }
     key_path(options, path, sizeof(path));
     enum err err = file_read(path, text, sizeof(text), &contents);
-    if (err == ERR_NOT_FOUND && may_make) {
+    if (err == ERR_NOT_FOUND && may_make && !store_is_there(options)) {
         return key_make(path, key);
     }
     bool is_good = err == ERR_OK && key_parse(str_trim(str_split(&contents, '\n')), key);

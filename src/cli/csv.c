@@ -1,35 +1,58 @@
-/* A strict reader of RFC 4180: one pass, nothing copied but fields with doubled quotes. */
+/*
+ * A row is cut out of the text first, by the one thing that decides where it ends: a line feed
+ * outside quotes. So a faulty row is left behind whole, and nothing inside its quoted fields can
+ * pass for a row.
+ */
 #include "cli/csv.h"
 
 #include "base/buf.h"
 
-/* Takes a quoted field, the opening quote being consumed; doubled quotes stand for one. */
-static enum err quoted_take(struct csv *csv, struct arena *arena, struct str *field) {
-    uint32_t end = 0;
-    uint32_t quotes = 0;
-    const struct str rest = csv->rest;
-    while (end < rest.len &&
-           (rest.data[end] != '"' || (end + 1 < rest.len && rest.data[end + 1] == '"'))) {
-        if (rest.data[end] == '"') {
-            quotes++;
-            end++;
+/* How far the row goes that `text` begins with, its line feed not included. */
+static uint32_t row_len(struct str text) {
+    bool is_quoted = false;
+    bool may_open = true; /* at the start of a field, and right behind a closing quote */
+    for (uint32_t i = 0; i < text.len; i++) {
+        char c = text.data[i];
+        if (is_quoted) {
+            is_quoted = c != '"';
+            may_open = !is_quoted;
+            continue;
         }
-        csv->line += rest.data[end] == '\n';
-        end++;
+        if (c == '\n') {
+            return i;
+        }
+        is_quoted = may_open && c == '"';
+        may_open = c == ',';
     }
-    if (end >= rest.len) {
-        csv->rest = STR_NONE;
-        return ERR_FORMAT;
-    }
-    struct str raw = str_slice(rest, 0, end);
-    csv->rest = str_slice(rest, end + 1, rest.len);
-    *field = raw;
-    if (quotes == 0) {
-        return ERR_OK;
-    }
-    char *memory = arena_take(arena, raw.len);
+    return text.len;
+}
+
+/* The next row that is not a blank line; csv->line is where it begins. ERR_END. */
+static enum err row_cut(struct csv *csv, struct str *row) {
+    do {
+        if (str_is_none(csv->rest) || csv->rest.len == 0) {
+            return ERR_END;
+        }
+        uint32_t len = row_len(csv->rest);
+        *row = str_slice(csv->rest, 0, len);
+        csv->rest = str_slice(csv->rest, len + 1, csv->rest.len);
+        csv->line += csv->line_count;
+        csv->line_count = 1;
+        for (uint32_t i = 0; i < len; i++) {
+            csv->line_count += row->data[i] == '\n';
+        }
+        if (len > 0 && row->data[len - 1] == '\r') {
+            *row = str_slice(*row, 0, len - 1);
+        }
+    } while (row->len == 0);
+    return ERR_OK;
+}
+
+/* The inside of a quoted field with its doubled quotes made single. */
+static enum err quotes_undouble(struct str raw, struct arena *arena, struct str *field) {
+    char *memory = arena != NULL ? arena_take(arena, raw.len) : NULL;
     if (memory == NULL) {
-        return ERR_NO_MEMORY;
+        return arena != NULL ? ERR_NO_MEMORY : ERR_FORMAT; /* headers have no arena */
     }
     struct buf out = buf_over(memory, raw.len);
     for (uint32_t i = 0; i < raw.len; i++) {
@@ -40,79 +63,59 @@ static enum err quoted_take(struct csv *csv, struct arena *arena, struct str *fi
     return ERR_OK;
 }
 
-static void plain_take(struct csv *csv, struct str *field) {
+/* Takes a quoted field, the opening quote being consumed. */
+static enum err quoted_take(struct str *rest, struct arena *arena, struct str *field) {
     uint32_t end = 0;
-    const struct str rest = csv->rest;
-    while (end < rest.len && rest.data[end] != ',' && rest.data[end] != '\n') {
-        end++;
+    bool has_quotes = false;
+    while (end < rest->len) {
+        bool is_quote = rest->data[end] == '"';
+        bool is_doubled = is_quote && end + 1 < rest->len && rest->data[end + 1] == '"';
+        if (is_quote && !is_doubled) {
+            break;
+        }
+        has_quotes |= is_doubled;
+        end += is_doubled ? 2 : 1;
     }
-    *field = str_slice(rest, 0, end);
-    csv->rest = str_slice(rest, end, rest.len);
-    if (field->len > 0 && field->data[field->len - 1] == '\r') {
-        *field = str_slice(*field, 0, field->len - 1);
+    if (end >= rest->len) {
+        return ERR_FORMAT; /* no closing quote */
     }
+    *field = str_slice(*rest, 0, end);
+    *rest = str_slice(*rest, end + 1, rest->len);
+    return has_quotes ? quotes_undouble(*field, arena, field) : ERR_OK;
 }
 
-/* One field and what follows it. *is_last: the row ends here. */
-static enum err field_take(struct csv *csv, struct arena *arena, struct str *field, bool *is_last) {
-    enum err err = ERR_OK;
-    if (csv->rest.len > 0 && csv->rest.data[0] == '"') {
-        csv->rest = str_slice(csv->rest, 1, csv->rest.len);
-        err = quoted_take(csv, arena, field);
-        if (err == ERR_OK && csv->rest.len > 0 && csv->rest.data[0] == '\r') {
-            csv->rest = str_slice(csv->rest, 1, csv->rest.len);
-        }
-    } else {
-        plain_take(csv, field);
+/* One field and the comma behind it; *rest is STR_NONE behind the last one. */
+static enum err field_take(struct str *rest, struct arena *arena, struct str *field) {
+    if (!str_starts(*rest, STR("\""))) {
+        *field = str_split(rest, ',');
+        return ERR_OK;
     }
+    *rest = str_slice(*rest, 1, rest->len);
+    enum err err = quoted_take(rest, arena, field);
     if (err != ERR_OK) {
         return err;
     }
-    *is_last = csv->rest.len == 0 || csv->rest.data[0] == '\n';
-    if (csv->rest.len == 0) {
-        csv->rest = STR_NONE;
-        return ERR_OK;
-    }
-    bool is_separator = csv->rest.data[0] == ',' || csv->rest.data[0] == '\n';
-    csv->rest = str_slice(csv->rest, is_separator ? 1 : 0, csv->rest.len);
-    return is_separator ? ERR_OK : ERR_FORMAT;
+    return str_split(rest, ',').len == 0 ? ERR_OK : ERR_FORMAT; /* text behind the quote */
 }
 
-static void row_skip(struct csv *csv) {
-    if (!str_is_none(csv->rest)) {
-        str_split(&csv->rest, '\n');
-    }
-}
-
-/* Fields of one row. ERR_END when there is no further row. */
+/* Fields of one row. */
 static enum err row_take(struct csv *csv, struct arena *arena, struct str *fields,
                          uint32_t *count) {
+    struct str rest;
+    enum err err = row_cut(csv, &rest);
     *count = 0;
-    do {
-        if (str_is_none(csv->rest) || csv->rest.len == 0) {
-            return ERR_END;
-        }
-        csv->line++;
-    } while (csv->rest.data[0] == '\n' &&
-             (csv->rest = str_slice(csv->rest, 1, csv->rest.len), true));
-    bool is_last = false;
-    while (!is_last) {
+    while (err == ERR_OK && !str_is_none(rest)) {
         if (*count == CSV_COLUMNS_MAX) {
-            row_skip(csv);
             return ERR_FORMAT;
         }
-        enum err err = field_take(csv, arena, &fields[*count], &is_last);
-        if (err != ERR_OK) {
-            row_skip(csv);
-            return err;
-        }
+        err = field_take(&rest, arena, &fields[*count]);
         (*count)++;
     }
-    return ERR_OK;
+    return err;
 }
 
 enum err csv_open(struct csv *csv, struct str text) {
-    *csv = (struct csv){.rest = text};
+    *csv = (struct csv){.rest = text, .line_count = 1};
     if (str_starts(text, STR("\xef\xbb\xbf"))) {
         csv->rest = str_slice(text, 3, text.len); /* a byte order mark, as spreadsheets write it */
     }

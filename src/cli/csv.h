@@ -10,7 +10,8 @@ struct csv {
     struct str rest;
     struct str names[CSV_COLUMNS_MAX]; /* slices of the text */
     uint32_t name_count;
-    uint64_t line; /* of the row last read, from 1 */
+    uint64_t line;       /* where the row last read begins, from 1 */
+    uint64_t line_count; /* of the row last read */
 };
 
 /* Reads the header. ERR_FORMAT. */

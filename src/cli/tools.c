@@ -42,7 +42,7 @@ int cli_restore(struct cli_options *options) {
     }
     struct store_options store_options = {.folder = options->folder};
     store_options.tables = cli_tables(&store_options.table_count);
-    if (!cli_folder_make(options) || !cli_key_load(options, false, &store_options.seal_key)) {
+    if (!cli_key_load(options, false, &store_options.seal_key) || !cli_folder_make(options)) {
         return CLI_EXIT_FAILED;
     }
     enum err err = store_restore(options->words[0], &store_options, say_line, NULL);

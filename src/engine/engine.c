@@ -271,6 +271,9 @@ static void request_prepare(struct request *request) {
         return;
     }
     if (err == ERR_OK) {
+        err = reply_reserve(request);
+    }
+    if (err == ERR_OK) {
         err = engine_queue(request);
     }
     if (err != ERR_OK) {

@@ -92,6 +92,9 @@ enum { SYSTEM_COMMANDS_MAX = 16 };
 enum err engine_run_system(struct engine *engine, const struct command_row *row, void *prepared,
                            enum err *result);
 
+/* reply.c: takes the memory for the reply of a command before it is queued: once it is executed it
+ * is too late to be out of memory. ERR_NO_MEMORY. */
+enum err reply_reserve(struct request *request);
 /* reply.c: fills request->reply from request->outcome. */
 void reply_render(struct request *request);
 /* An idempotent repetition: status and body are the kept ones. */

@@ -7,7 +7,11 @@
 #include "base/time.h"
 #include "engine/engine.h"
 
-enum { REPLY_HEADER_BYTES = 4096, CORS_ORIGINS_MAX = 16 };
+enum {
+    REPLY_HEADER_BYTES = 4096,
+    REPLY_RESERVE_BYTES = 8192, /* a login's reply with the longest names that people have */
+    CORS_ORIGINS_MAX = 16,
+};
 
 /* On all replies, errors and preflights too. */
 static const char security_headers[] =
@@ -164,8 +168,14 @@ static void put_headers(struct buf *out, const struct request *request, uint16_t
     }
 }
 
+enum err reply_reserve(struct request *request) {
+    request->reply_memory = arena_take(request->arena, REPLY_HEADER_BYTES + REPLY_RESERVE_BYTES);
+    return request->reply_memory != NULL ? ERR_OK : ERR_NO_MEMORY;
+}
+
 static struct str headers_make(const struct request *request, uint16_t status) {
-    char *memory = arena_take(request->arena, REPLY_HEADER_BYTES);
+    char *memory = request->reply_memory != NULL ? request->reply_memory
+                                                 : arena_take(request->arena, REPLY_HEADER_BYTES);
     if (memory == NULL) {
         return STR(""); /* the body still says what happened */
     }
@@ -247,15 +257,8 @@ static yyjson_mut_val *envelope_root(struct request *request, yyjson_mut_doc *do
     return root;
 }
 
-/* When there is no memory for a document: constant, but true. A command that was applied must not
- * be called refused. */
-static void reply_bare(struct http_reply *reply, enum err err) {
-    if (err == ERR_OK) {
-        reply->content_type = STR("application/json");
-        reply->body = STR("{\"code\":200,\"message\":\"Done; there was no memory to say more.\","
-                          "\"request_id\":\"unknown\",\"success\":true,\"version\":\"1.0\"}");
-        return;
-    }
+/* When there is no memory for a document: constant, but true. */
+static void reply_bare(struct http_reply *reply) {
     reply->status = 503;
     reply->content_type = STR("application/json");
     reply->body = STR("{\"code\":503,\"error\":{\"details\":{},\"type\":\"SERVICE_UNAVAILABLE\"},"
@@ -263,10 +266,33 @@ static void reply_bare(struct http_reply *reply, enum err err) {
                       "\"unknown\",\"success\":false,\"version\":\"1.0\"}");
 }
 
+/* A command that was executed must not be called refused: this is for a reply that is larger than
+ * what was reserved, at a moment without any memory. */
+static void reply_done(struct http_reply *reply) {
+    reply->status = 200;
+    reply->content_type = STR("application/json");
+    reply->body = STR("{\"code\":200,\"message\":\"Done; there was no memory to say more.\","
+                      "\"request_id\":\"unknown\",\"success\":true,\"version\":\"1.0\"}");
+}
+
+/* Text from a command's scratch memory to where it lives until it is sent. */
+static bool body_keep(struct request *request, struct str text) {
+    struct http_reply *reply = &request->reply;
+    if (request->reply_memory != NULL && text.len <= REPLY_RESERVE_BYTES) {
+        struct buf out = buf_over(request->reply_memory + REPLY_HEADER_BYTES, REPLY_RESERVE_BYTES);
+        buf_put_str(&out, text);
+        reply->body = buf_str(&out);
+    } else {
+        reply->body = arena_copy(request->arena, text);
+    }
+    return !str_is_none(reply->body);
+}
+
 static void reply_json(struct request *request, enum err err, uint16_t status) {
     struct outcome *outcome = &request->outcome;
     struct http_reply *reply = &request->reply;
-    yyjson_mut_doc *doc = outcome->doc ? outcome->doc : json_doc(request->arena);
+    struct arena *work = request->command.arena; /* in a batch the scratch memory */
+    yyjson_mut_doc *doc = outcome->doc ? outcome->doc : json_doc(work);
     struct str message = str_from_c(outcome->message ? outcome->message : err_row(err)->sentence);
     bool is_problem = err != ERR_OK && wants_problem(request);
     bool is_bare =
@@ -280,8 +306,16 @@ static void reply_json(struct request *request, enum err err, uint16_t status) {
         root = envelope_root(request, doc, err, status, message);
     }
     reply->content_type = is_problem ? STR("application/problem+json") : STR("application/json");
-    if (json_write(doc, root, request->arena, &reply->body) != ERR_OK) {
-        reply_bare(reply, err);
+    struct str text;
+    bool is_written = json_write(doc, root, work, &text) == ERR_OK;
+    if (is_written && work == request->arena) {
+        reply->body = text;
+    } else if (!is_written || !body_keep(request, text)) {
+        if (err == ERR_OK && request->endpoint->command != NULL) {
+            reply_done(reply);
+        } else {
+            reply_bare(reply);
+        }
     }
 }
 
@@ -322,7 +356,7 @@ void reply_render_alone(struct http_reply *reply, enum err err) {
     *reply = (struct http_reply){.status = err_row(err)->status, .must_close = true};
     reply->headers = str_from(security_headers, sizeof(security_headers) - 1);
     if (reply->status == 503) {
-        reply_bare(reply, err);
+        reply_bare(reply);
         reply->headers = STR("Retry-After: 1\r\nCache-Control: no-store\r\n");
     }
 }
@@ -349,7 +383,7 @@ void reply_render_options(struct request *request) {
     char *memory = arena_take(request->arena, REPLY_HEADER_BYTES);
     reply->status = is_allowed ? 204 : 200;
     if (memory == NULL) {
-        reply_bare(reply, ERR_NO_MEMORY);
+        reply_bare(reply);
         return;
     }
     struct buf out = buf_over(memory, REPLY_HEADER_BYTES);

@@ -44,6 +44,7 @@ struct request {
     uint32_t step;         /* of prepare */
     struct password_job job;
     struct http_reply reply; /* rendered, waiting for the commit */
+    char *reply_memory;      /* of commands: see reply_reserve */
     struct request *next;    /* in the queue */
     enum err *result;        /* of a system command */
 };

@@ -49,8 +49,40 @@ static bool is_param(struct str segment) {
     return segment.len > 2 && segment.data[0] == '{' && segment.data[segment.len - 1] == '}';
 }
 
+static struct str path_rest(const struct endpoint *row) {
+    return str_slice(str_from_c(row->path), 1, UINT32_MAX);
+}
+
+/* Paths that the matcher could not reach, or that say something else than was meant. */
+static const char *path_problem(const struct endpoint *row) {
+    struct str names[ROUTE_PARAMS_MAX];
+    uint32_t name_count = 0;
+    uint32_t segment_count = 0;
+    struct str rest = path_rest(row);
+    while (!str_is_none(rest)) {
+        struct str segment = str_split(&rest, '/');
+        segment_count++;
+        if (!is_param(segment)) {
+            if (str_has_byte(segment, '{') || str_has_byte(segment, '}')) {
+                return "a segment is a literal or one {param}";
+            }
+            continue;
+        }
+        if (name_count == ROUTE_PARAMS_MAX) {
+            return "the path has too many segments or params";
+        }
+        for (uint32_t i = 0; i < name_count; i++) {
+            if (str_equal(names[i], segment)) {
+                return "a param comes twice in the path";
+            }
+        }
+        names[name_count++] = segment;
+    }
+    return segment_count > ROUTE_SEGMENTS_MAX ? "the path has too many segments or params" : NULL;
+}
+
 static bool params_have_fields(const struct endpoint *row) {
-    struct str rest = str_slice(str_from_c(row->path), 1, UINT32_MAX);
+    struct str rest = path_rest(row);
     while (!str_is_none(rest)) {
         struct str segment = str_split(&rest, '/');
         if (!is_param(segment)) {
@@ -85,6 +117,9 @@ static const char *row_problem(const struct endpoint *row) {
     if ((row->command == NULL) == (row->read == NULL)) {
         return "exactly one of command and read";
     }
+    if (row->method < HTTP_GET || row->method >= HTTP_OPTIONS || row->method == HTTP_HEAD) {
+        return "the method is GET, POST, PUT, PATCH or DELETE";
+    }
     if ((row->method == HTTP_GET) != (row->read != NULL)) {
         return "GET reads, all others are commands";
     }
@@ -97,10 +132,11 @@ static const char *row_problem(const struct endpoint *row) {
     if (row->auth == AUTH_NONE && row->roles != 0) {
         return "roles need auth";
     }
-    if (!params_have_fields(row)) {
-        return "every {param} needs a field";
+    const char *problem = path_problem(row);
+    if (problem != NULL) {
+        return problem;
     }
-    return schemas_problem(row);
+    return params_have_fields(row) ? schemas_problem(row) : "every {param} needs a field";
 }
 
 /* ---- building ---- */
@@ -141,7 +177,7 @@ static uint16_t node_step(struct router *router, uint16_t at, struct str segment
 static bool router_add(struct router *router, const struct endpoint *row) {
     CHECK(router->endpoint_count < ROUTE_ENDPOINTS_MAX);
     uint16_t at = 0;
-    struct str rest = str_slice(str_from_c(row->path), 1, UINT32_MAX);
+    struct str rest = path_rest(row);
     while (!str_is_none(rest)) {
         at = node_step(router, at, str_split(&rest, '/'));
     }

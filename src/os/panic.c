@@ -6,6 +6,7 @@
 
 #include "os/log.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -29,4 +30,18 @@ _Noreturn void check_failed(const char *file, int line, const char *text) {
 _Noreturn void panic_exit(const char *area, const char *text) {
     last_words_say(area, text);
     _exit(PANIC_EXIT_CODE);
+}
+
+static const char *bad_map_area;
+static const char *bad_map_text;
+
+static void on_bad_map(int signal_number) {
+    (void)signal_number;
+    panic_exit(bad_map_area, bad_map_text);
+}
+
+void panic_on_bad_map(const char *area, const char *text) {
+    bad_map_area = area;
+    bad_map_text = text;
+    (void)signal(SIGBUS, on_bad_map);
 }

@@ -13,4 +13,8 @@ enum {
  * and exits at once with PANIC_EXIT_CODE, running no handlers. For our own bugs see CHECK. */
 _Noreturn void panic_exit(const char *area, const char *text);
 
+/* A mapped file that is shorter than its own pages say answers with SIGBUS: from now on that is
+ * `text` (constant) and the end of the process, with PANIC_EXIT_CODE, instead of a bare signal. */
+void panic_on_bad_map(const char *area, const char *text);
+
 #endif

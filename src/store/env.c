@@ -132,6 +132,40 @@ static int map_prepare(struct store *store) {
     return wanted <= info.me_mapsize ? 0 : mdb_env_set_mapsize(store->env, (size_t)wanted);
 }
 
+static int tree_glance(MDB_txn *txn, MDB_dbi dbi) {
+    MDB_cursor *cursor = NULL;
+    MDB_val key;
+    MDB_val data;
+    int code = mdb_cursor_open(txn, dbi, &cursor);
+    if (code != 0) {
+        return code;
+    }
+    code = mdb_cursor_get(cursor, &key, &data, MDB_FIRST);
+    if (code == 0) {
+        code = mdb_cursor_get(cursor, &key, &data, MDB_LAST);
+    }
+    mdb_cursor_close(cursor);
+    return code == MDB_NOTFOUND ? 0 : code;
+}
+
+/* Touches both ends of every tree, so that a file that was cut off is found here, at the start,
+ * and not by the first request that needs a page behind its end. */
+static int env_glance(struct store *store) {
+    MDB_txn *txn = NULL;
+    int code = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn);
+    for (uint32_t index = 0; code == 0 && index < store->table_count; index += 1) {
+        const struct store_table *table = &store->tables[index];
+        code = tree_glance(txn, table->dbi);
+        for (uint32_t other = 0; code == 0 && other < table->row->index_count; other += 1) {
+            code = tree_glance(txn, table->indexes[other].dbi);
+        }
+    }
+    if (txn != NULL) {
+        mdb_txn_abort(txn);
+    }
+    return code;
+}
+
 static int env_open(struct store *store, const char *folder) {
     int flags = MDB_NOTLS | (store->options.is_read_only ? MDB_RDONLY : 0);
     int code = mdb_env_create(&store->env);
@@ -184,10 +218,32 @@ static enum err env_prepare(struct store *store, const char **problem) {
         problem_say(problem, "first commit", mdb_strerror(code));
         return ERR_IO;
     }
+    code = env_glance(store);
+    if (code != 0) {
+        problem_say(problem, "data.mdb", mdb_strerror(code));
+        return ERR_CORRUPT;
+    }
     return ERR_OK;
 }
 
+/* LMDB takes an empty file for a new store; ours are never empty. */
+static bool file_is_empty(const char *folder) {
+    char path[STORE_PATH_BYTES];
+    uint64_t bytes = 1;
+    int fd = -1;
+    if (store_file_open_read(store_path_in(folder, "data.mdb", path), &fd, &bytes) != ERR_OK) {
+        return false;
+    }
+    store_fd_close(fd);
+    return bytes == 0;
+}
+
 static enum err env_open_prepared(struct store *store, const char *folder, const char **problem) {
+    if (file_is_empty(folder)) {
+        problem_say(problem, "data.mdb", "the file is empty: restore a backup");
+        return ERR_CORRUPT;
+    }
+    panic_on_bad_map("store", "data.mdb is damaged or was cut off: restore a backup");
     int code = env_open(store, folder);
     if (code != 0) {
         problem_say(problem, folder, mdb_strerror(code));

@@ -55,12 +55,12 @@ class Reply:
     @property
     def error_type(self):
         if 'problem+json' in self.headers.get('content-type', ''):
-            return (self.json or {}).get('error_type') or (self.json or {}).get('type')
+            return (self.json or {}).get('code')
         return self.error.get('type')
 
     @property
     def details(self):
-        return self.error.get('details') or {}
+        return (self.error or self.json or {}).get('details') or {}
 
     @property
     def reason(self):

@@ -106,9 +106,20 @@ def exchange(server, data, is_plain=True, seconds=SILENCE_SECONDS_MAX):
     connection = server.connect(is_plain)
     try:
         send_all(connection, data)
-        return receive_all(connection, seconds)
+        received = receive_all(connection, seconds)
     finally:
         connection.close()
+    note_first(data, received)
+    return received
+
+
+def note_first(data, received):
+    """Keeps the books (client.py) for a request whose first line can be read."""
+    words = data.split(b'\r\n')[0].decode('latin-1').split(' ')
+    if len(words) == 3 and words[1].startswith('/') and received.startswith(b'HTTP/1.1 '):
+        reply, _rest = reply_take(received, words[0], words[1])
+        if reply is not None:
+            seen_add(words[0], words[1], reply.status, reply.error_type, reply.reason)
 
 
 def is_closed(connection, seconds=SILENCE_SECONDS_MAX):

@@ -84,9 +84,7 @@ def text_of_length(schema, name, length):
     if 'enum' in schema:
         return None
     if form == 'email':
-        tail = '@example.com'
-        return None if length < len(tail) + 1 or length > 254 else \
-            local_part(length - len(tail)) + tail
+        return address_of_length(length)
     if form == 'uri':
         head = 'https://example.com/'
         return head + 'a' * (length - len(head)) if length >= len(head) else None
@@ -97,9 +95,20 @@ def text_of_length(schema, name, length):
     return 'a' * length
 
 
-def local_part(length):
-    """At most 64 characters are left of the @; the rest goes into labels."""
-    return 'a' * length if length <= 64 else None
+def address_of_length(length):
+    """At most 64 characters left of the @, labels of at most 63 right of it; None beyond 254."""
+    if length < 7 or length > 254:
+        return None
+    local = min(64, length - 6)
+    domain = 'com'
+    left = length - local - 1 - len(domain)
+    while left > 0:
+        label = min(63, left - 1)
+        if left - 1 - label == 1:  # a dot alone must not remain
+            label -= 1
+        domain = 'b' * label + '.' + domain
+        left -= label + 1
+    return 'a' * local + '@' + domain
 
 
 def value_for(document, schema, name):

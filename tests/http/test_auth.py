@@ -49,6 +49,7 @@ def check_tokens(data):
 # ---- time ----
 
 SHORT = Server({'token.access-time': '10', 'session.time': '60', 'rate.enabled': 'false'})
+FORGETFUL = Server({'token.refresh-time': '60', 'rate.enabled': 'false'})
 short_lived = []
 
 
@@ -58,6 +59,9 @@ def test_short_lives_begin():
     short_lived.append(SHORT.user())
     user = short_lived[0]
     check_equal(user.reply.data['expires_in'], 10)
+    FORGETFUL.start()
+    short_lived.append(FORGETFUL.user())
+    short_lived.append(time.monotonic())
     for token in (user.token, user.reply.data['access_token']):
         check_status(user.get(WHOAMI, token=token), 200)
 
@@ -107,10 +111,12 @@ def test_register_takes_all_fields_of_the_financial_contract(server):
     reply = server.client().post(REGISTER, body)
     check_status(reply, 201)
     check_equal(reply.data['user']['phone'], '+1 555 010-0199')
-    body.update(email='all-fields-2@example.com', address='1 Main St', phone_number='5550100199')
+    body.update(email='all-fields-2@example.com', username='jane_2', address='1 Main St',
+                phone_number='5550100199')
     check_status(server.client().post(REGISTER, body), 201)
     for field, value in (('phone', '12'), ('date_of_birth', '05.04.1990')):
-        reply = server.client().post(REGISTER, dict(body, email='x@example.com', **{field: value}))
+        reply = server.client().post(REGISTER, dict(body, email='x@example.com', username='jane_3',
+                                                           **{field: value}))
         check_status(reply, 400, 'VALIDATION_ERROR')
         check_in(field, reply.details)
 
@@ -188,6 +194,20 @@ def test_real_cost_hashes_log_in():
         user = server.user()
         check_status(server.login(user.email), 200)
         check_status(server.login(user.email, PASSWORD + '!'), 401)
+
+
+def test_user_names_are_unique_and_words(server):
+    first = {'email': 'name1@example.com', 'password': PASSWORD, 'username': 'ada_lovelace'}
+    check_status(server.client().post('/api/v1/auth/register', first), 201)
+    again = {**first, 'email': 'name2@example.com'}
+    reply = server.client().post('/api/v1/auth/register', again)
+    check_status(reply, 409, 'CONFLICT', 'USERNAME_EXISTS')
+    for name in ('ab', 'a' * 31, 'a b c', 'a-b-c', 'äöü'):
+        reply = server.client().post('/api/v1/auth/register', {**again, 'username': name})
+        check_status(reply, 400, 'VALIDATION_ERROR')
+        check_in('username', reply.json['error']['details'])
+    reply = server.client().post('/api/v1/auth/register', {**again, 'username': None, 'address': 5})
+    check_status(reply, 400, 'VALIDATION_ERROR')
 
 
 # ---- login, tokens, logout ----
@@ -291,19 +311,19 @@ def test_refresh_rotates_and_reuse_revokes_everything(server):
     check_status(third, 200)
     check_status(user.get(WHOAMI, token=third.data['access_token']), 200)
     reused = user.post(REFRESH, {'refresh_token': first['refresh_token']}, token='')
-    check_status(reused, 401, 'INVALID_TOKEN', 'TOKEN_INVALID')
+    check_status(reused, 401, 'TOKEN_INVALID', 'TOKEN_INVALID')
     for token in (third.data['access_token'], second.data['access_token'], first['token']):
         check_status(user.get(WHOAMI, token=token), 401)
     reply = user.post(REFRESH, {'refresh_token': third.data['refresh_token']}, token='')
-    check_status(reply, 401, 'INVALID_TOKEN')
+    check_status(reply, 401, 'TOKEN_INVALID')
 
 
 def test_refresh_refuses_what_is_no_refresh_token(server):
     user = server.user()
-    check_status(user.post(REFRESH, token=''), 400, 'BAD_REQUEST', 'MISSING_TOKEN')
+    check_status(user.post(REFRESH, token=''), 400, 'MISSING_TOKEN', 'MISSING_TOKEN')
     for token in (user.reply.data['access_token'], user.token, 'A' * 43, 'x'):
         reply = user.post(REFRESH, {'refresh_token': token}, token='')
-        check_status(reply, 401, 'INVALID_TOKEN', 'TOKEN_INVALID')
+        check_status(reply, 401, 'TOKEN_INVALID', 'TOKEN_INVALID')
     check_status(user.get(WHOAMI), 200)  # and a mistaken token revokes nothing
     refresh = user.reply.data['refresh_token']
     check_status(user.get(WHOAMI, token=refresh), 401, 'INVALID_TOKEN')
@@ -317,7 +337,7 @@ def test_logout_kills_all_tokens_of_the_session(server):
     for token in (data['token'], data['access_token']):
         check_status(user.get(WHOAMI, token=token), 401, 'INVALID_TOKEN')
     reply = user.post(REFRESH, {'refresh_token': data['refresh_token']}, token='')
-    check_status(reply, 401, 'INVALID_TOKEN')
+    check_status(reply, 401, 'TOKEN_INVALID')
     check_status(user.get(WHOAMI, token=other['token']), 200)
     check_status(user.post('/api/v1/auth/logout', token=data['token']), 401)
 
@@ -567,6 +587,9 @@ def test_setup_token_makes_exactly_one_administrator():
         body['token'] = server.setup_token()
         reply = client.post('/api/v1/setup/admin', dict(body, password='weak'))
         check_status(reply, 400, 'VALIDATION_ERROR')
+        taken = server.user().email
+        reply = client.post('/api/v1/setup/admin', dict(body, email=taken))
+        check_status(reply, 409, 'CONFLICT', 'EMAIL_EXISTS')
         reply = client.post('/api/v1/setup/admin', dict(body, full_name='The Root'))
         check_in(reply.status, (200, 201))
         check_equal(reply.data['user']['role'], 'admin')
@@ -658,6 +681,17 @@ def test_sessions_end_and_refreshing_goes_on():
     check_status(reply, 200)
     check_status(user.get(WHOAMI, token=reply.data['access_token']), 200)
     complaints = SHORT.stop()
+    check(not complaints, '; '.join(complaints))
+
+
+def test_refresh_tokens_expire():
+    user, began = short_lived[1:]
+    wait_until(lambda: time.monotonic() > began + 60, 'a minute has passed', 75)
+    user.close()
+    reply = user.post(REFRESH, {'refresh_token': user.reply.data['refresh_token']}, token='')
+    check_status(reply, 401, 'TOKEN_EXPIRED', 'TOKEN_EXPIRED')
+    check_status(user.get(WHOAMI), 200)  # the session itself goes on
+    complaints = FORGETFUL.stop()
     check(not complaints, '; '.join(complaints))
 
 

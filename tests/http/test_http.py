@@ -481,6 +481,7 @@ def test_deadlines_cut_slow_clients():
             status[name] = [reply.status for reply in replies_parse(received)] \
                 if received.startswith(b'HTTP') else []
             connection.close()
+        check(server.is_running(), 'the server is gone:\n' + server.log()[-1500:])
         check(time.monotonic() - began < 8, 'the deadlines were 1 and 2 s')
         for name in ('half a head', 'half a head through TLS', 'half a body', 'half a chunk'):
             check_equal(status[name], [408], name)

@@ -56,7 +56,8 @@ def test_the_script_names_parts_that_are_there(server):
     ids = set(re.findall(r'\sid="([^"]+)"', page))
     fields = re.search(r'FIELDS = \[([^\]]+)\]', script).group(1)
     names = set(re.findall(r"'(\w+)'", fields))
-    used = set(re.findall(r"part\('([\w-]+)'\)", script)) | names | {f'{name}-error' for name in names}
+    used = set(re.findall(r"part\('([\w-]+)'\)", script))
+    used |= names | {f'{name}-error' for name in names}
     check_equal(used - ids, set())
     check_equal(names, set(re.findall(r'<input id="\w+" name="(\w+)"', page)))
     for label in re.findall(r'<label for="([^"]+)"', page):

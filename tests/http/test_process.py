@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 
 import harness
 from harness import Skipped, check, check_equal, check_in, check_not_in, check_status, wait_until
@@ -60,6 +61,33 @@ def test_an_unlucky_guess_logs_in_only_with_its_own_password():
         user = server.user()
         check_status(server.login(user.email), 200)
         check_status(server.login(user.email, PASSWORD[:-1]), 401)
+
+
+def test_thousands_of_sessions_of_one_user_end_together():
+    """As many as anybody may open in the life of a session: no memory of one request may end."""
+    count, at_once = 6400, 8
+    with product() as server:
+        user = server.user()
+        tokens, wrong = [], []
+
+        def log_in():
+            client = server.client(is_plain=True)
+            for _ in range(count // at_once):
+                reply = server.login(user.email, client=client)
+                (tokens if reply.status == 200 else wrong).append((reply.data or {}).get('token'))
+
+        threads = [threading.Thread(target=log_in) for _ in range(at_once)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        check_equal((len(tokens), len(wrong)), (count, 0))
+        client = server.client()
+        check_status(client.get('/api/v1/auth/sessions', token=tokens[0]), 200)
+        check_status(client.post('/api/v1/auth/logout', {'all_sessions': True}, token=tokens[0]), 200)
+        alive = [token for token in tokens[::37]
+                 if client.get('/api/v1/auth/me', token=token).status != 401]
+        check_equal(alive, [])
 
 
 def test_certificates_are_reloaded_in_the_cage():

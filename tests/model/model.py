@@ -191,6 +191,7 @@ def password_is_acceptable(password):
 
 
 INVALID_TOKEN = ('INVALID_TOKEN', 'TOKEN_INVALID')
+REFRESH_INVALID = ('TOKEN_INVALID', 'TOKEN_INVALID')
 
 
 class Model:
@@ -446,11 +447,11 @@ class Model:
 
     def _refresh(self, request):
         token = (request.fields or {}).get('refresh_token')
-        if len(token or '') > 512:
+        if len(token or '') > 1024:
             return Answer(400, 'VALIDATION_ERROR', faults={'refresh_token'})
         if token is None:
             if request.bearer is None:
-                return Answer(400, 'BAD_REQUEST', 'MISSING_TOKEN')
+                return Answer(400, 'MISSING_TOKEN', 'MISSING_TOKEN')
             parts = request.bearer.split(' ', 1)
             if parts[0].lower() != 'bearer' or len(parts) == 1:
                 return Answer(401, 'INVALID_AUTH_FORMAT', 'INVALID_AUTH_HEADER')
@@ -459,20 +460,20 @@ class Model:
         # The account of a closed one is not looked up; nothing was done, nothing is written down.
         if refresh is None or self.emails.get(refresh.session.user.email) is not \
                 refresh.session.user:
-            return Answer(401, *INVALID_TOKEN)
+            return Answer(401, *REFRESH_INVALID)
         repeated = self._repeated(request)
         if repeated is not None:
             return repeated
         session = refresh.session
         if not session.is_active:
-            self._note(request, 'session.refresh', 'session', None, 'refused', 'INVALID_TOKEN')
-            return Answer(401, *INVALID_TOKEN)
+            self._note(request, 'session.refresh', 'session', None, 'refused', 'TOKEN_INVALID')
+            return Answer(401, *REFRESH_INVALID)
         if refresh.is_used:
             if self.canary != 'reuse-is-harmless':
                 session.is_active = False
-            self._note(request, 'session.revoke', 'session', session, 'failed', 'INVALID_TOKEN',
+            self._note(request, 'session.revoke', 'session', session, 'failed', 'TOKEN_INVALID',
                        actor=session.user, tables=('sessions',))
-            return self._executed(401, *INVALID_TOKEN)
+            return self._executed(401, *REFRESH_INVALID)
         refresh.is_used = True
         self._note(request, 'session.refresh', 'session', session, 'success', actor=session.user,
                    tables=('sessions', 'refresh_tokens'))

@@ -21,7 +21,7 @@ static const struct endpoint auth_endpoints[] = {
         .body = &register_body_schema,
         .output = &login_data_schema,
         .status = 201,
-        .errors = {ERR_EMAIL_TAKEN},
+        .errors = {ERR_EMAIL_TAKEN, ERR_USERNAME_TAKEN},
         .command = &register_command,
     },
     {
@@ -50,7 +50,7 @@ static const struct endpoint auth_endpoints[] = {
         .body = &refresh_body_schema,
         .is_body_optional = true,
         .output = &refresh_data_schema,
-        .errors = {ERR_REFRESH_MISSING, ERR_AUTH_FORMAT, ERR_REFRESH_INVALID, ERR_TOKEN_EXPIRED,
+        .errors = {ERR_REFRESH_MISSING, ERR_AUTH_FORMAT, ERR_REFRESH_INVALID, ERR_REFRESH_EXPIRED,
                    ERR_ACCOUNT_INACTIVE},
         .command = &refresh_command,
     },

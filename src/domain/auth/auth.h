@@ -43,6 +43,10 @@ struct user {
     int64_t created_at;
     int64_t updated_at;
     int64_t deleted_at;
+    struct str username;
+    struct str address; /* JSON text: an object or a string, as it was sent */
+    int64_t privacy_accepted_at;
+    bool marketing_consent;
 };
 
 enum session_status { SESSION_ACTIVE, SESSION_REVOKED };
@@ -102,7 +106,7 @@ extern const struct table refresh_token_table;
 extern const struct table login_failures_table;
 extern const struct table signing_key_table;
 
-enum { USER_INDEX_EMAIL, USER_INDEX_ROLE };
+enum { USER_INDEX_EMAIL, USER_INDEX_ROLE, USER_INDEX_USERNAME };
 enum { SESSION_INDEX_TOKEN, SESSION_INDEX_USER, SESSION_INDEX_EXPIRES };
 enum { REFRESH_INDEX_SESSION, REFRESH_INDEX_EXPIRES };
 enum { FAILURES_INDEX_EXPIRES };
@@ -118,6 +122,8 @@ enum err user_get(const struct store_view *view, struct id id, struct arena *are
 /* `email` in lower case. */
 enum err user_find_email(const struct store_view *view, struct str email, struct arena *arena,
                          struct user *user);
+enum err user_find_username(const struct store_view *view, struct str username,
+                            struct arena *arena, struct user *user);
 bool user_any_admin(const struct store_view *view, struct arena *arena);
 
 /* ---- how a user looks in replies ---- */

@@ -33,13 +33,14 @@ static void prune_apply(struct store_tx *tx, const struct command *command,
     /* A session can be refreshed as long as its refresh token lives. */
     int64_t session_due_us =
         command->now_us - settings_us(command->settings, SETTING_REFRESH_SECONDS_ID);
+    /* Refresh tokens stay a day longer, so that late clients are told why. */
     for (uint32_t i = 0; i < PRUNE_MAX; i++) {
         struct session session;
         struct refresh_token refresh;
         struct login_failures failures;
         bool is_done = true;
         if (first_due(tx, command, &refresh_token_table, REFRESH_INDEX_EXPIRES, &refresh,
-                      &refresh.expires_at, command->now_us)) {
+                      &refresh.expires_at, command->now_us - TIME_US_PER_DAY)) {
             store_del(tx, &refresh_token_table, refresh.token_hash);
             is_done = false;
         }

@@ -46,6 +46,14 @@ static const struct field user_fields[] = {
           .doc = "Last change."),
     FIELD(struct user, deleted_at, FIELD_TIME, .tag = 19, .flags = FIELD_NULLABLE,
           .doc = "Deletion."),
+    FIELD(struct user, username, FIELD_TEXT, .tag = 20, .flags = FIELD_NULLABLE | FIELD_PERSONAL,
+          .max = 30, .doc = "Name chosen by the user."),
+    FIELD(struct user, address, FIELD_TEXT, .tag = 21, .flags = FIELD_SECRET | FIELD_PERSONAL,
+          .max = 2000, .doc = "Postal address."),
+    FIELD(struct user, privacy_accepted_at, FIELD_TIME, .tag = 22, .flags = FIELD_HIDDEN,
+          .doc = "When the privacy policy was accepted."),
+    FIELD(struct user, marketing_consent, FIELD_BOOL, .tag = 23, .flags = FIELD_HIDDEN,
+          .doc = "Consent to advertising."),
 };
 
 const struct schema user_schema = SCHEMA("User", struct user, user_fields);
@@ -58,6 +66,10 @@ static const struct table_index user_indexes[] = {
     [USER_INDEX_ROLE] = {.name = "role",
                          .offsets = {offsetof(struct user, role)},
                          .offset_count = 1},
+    [USER_INDEX_USERNAME] = {.name = "username",
+                             .offsets = {offsetof(struct user, username)},
+                             .offset_count = 1,
+                             .is_unique = true},
 };
 
 const struct table user_table = {

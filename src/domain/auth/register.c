@@ -21,6 +21,8 @@ struct register_body {
     struct str phone;
     struct str phone_number;
     struct str date_of_birth;
+    struct str username;
+    struct str address;
     bool terms_accepted;
     bool privacy_accepted;
     bool marketing_consent;
@@ -43,6 +45,10 @@ static const struct field register_body_fields[] = {
           .doc = "The same."),
     FIELD(struct register_body, date_of_birth, FIELD_TEXT, .format = FORMAT_DATE,
           .doc = "Date of birth."),
+    FIELD(struct register_body, username, FIELD_TEXT, .min = 3, .max = 30,
+          .doc = "User name: letters, digits and underscores; unique."),
+    FIELD(struct register_body, address, FIELD_JSON, .max = 2000,
+          .doc = "Postal address: an object (street, city, state, postal_code, country) or text."),
     FIELD(struct register_body, terms_accepted, FIELD_BOOL, .doc = "Must be true when sent."),
     FIELD(struct register_body, privacy_accepted, FIELD_BOOL, .doc = "Must be true when sent."),
     FIELD(struct register_body, marketing_consent, FIELD_BOOL, .doc = "Consent to advertising."),
@@ -62,6 +68,28 @@ struct register_prepared {
 
 #define HAS(body, member) SCHEMA_HAS(&register_body_schema, body, member)
 
+static bool is_username(struct str text) {
+    for (uint32_t i = 0; i < text.len; i++) {
+        char c = text.data[i];
+        bool is_word =
+            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+        if (!is_word) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void profile_rules(const struct register_body *body, struct schema_faults *faults) {
+    if (HAS(body, username) && !is_username(body->username)) {
+        schema_fault_add(faults, STR("username"),
+                         STR("Only letters, digits and underscores are allowed."));
+    }
+    if (HAS(body, address) && body->address.data[0] != '{' && body->address.data[0] != '"') {
+        schema_fault_add(faults, STR("address"), STR("Not a valid mapping type."));
+    }
+}
+
 static enum err register_rules(struct request *request) {
     const struct register_body *body = request->command.body;
     struct schema_faults *faults = ARENA_NEW(request->arena, struct schema_faults);
@@ -79,6 +107,7 @@ static enum err register_rules(struct request *request) {
     if (HAS(body, privacy_accepted) && !body->privacy_accepted) {
         schema_fault_add(faults, STR("privacy_accepted"), STR("The policy must be accepted."));
     }
+    profile_rules(body, faults);
     return faults->count == 0 ? ERR_OK : ERR_VALIDATION;
 }
 
@@ -130,7 +159,16 @@ static enum err register_check(const struct store_view *view, const struct comma
                                struct outcome *outcome) {
     (void)outcome;
     const struct register_body *body = command->body;
-    return email_is_free(view, command, body->email);
+    struct user user;
+    enum err err = email_is_free(view, command, body->email);
+    if (err != ERR_OK || !HAS(body, username)) {
+        return err;
+    }
+    err = user_find_username(view, body->username, command->arena, &user);
+    if (err == ERR_NOT_FOUND) {
+        return ERR_OK;
+    }
+    return err == ERR_OK ? ERR_USERNAME_TAKEN : err;
 }
 
 static struct user user_new(const struct command *command, struct str email, struct str hash,
@@ -190,9 +228,19 @@ static void user_fill(const struct command *command, const struct register_body 
     COPY_TEXT(user, last_name, body->last_name);
     COPY_TEXT(user, phone, str_is_none(body->phone) ? body->phone_number : body->phone);
     COPY_TEXT(user, date_of_birth, body->date_of_birth);
+    COPY_TEXT(user, username, body->username);
+    COPY_TEXT(user, address, body->address);
     if (HAS(body, terms_accepted)) {
         user->terms_accepted_at = command->now_us;
         SCHEMA_SET(&user_schema, user, terms_accepted_at);
+    }
+    if (HAS(body, privacy_accepted)) {
+        user->privacy_accepted_at = command->now_us;
+        SCHEMA_SET(&user_schema, user, privacy_accepted_at);
+    }
+    if (HAS(body, marketing_consent)) {
+        user->marketing_consent = body->marketing_consent;
+        SCHEMA_SET(&user_schema, user, marketing_consent);
     }
 }
 

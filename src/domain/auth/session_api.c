@@ -13,7 +13,7 @@ struct refresh_body {
 };
 
 static const struct field refresh_body_fields[] = {
-    FIELD(struct refresh_body, refresh_token, FIELD_TEXT, .flags = FIELD_SENSITIVE, .max = 512,
+    FIELD(struct refresh_body, refresh_token, FIELD_TEXT, .flags = FIELD_SENSITIVE, .max = 1024,
           .doc = "The refresh token, when it is not sent as Bearer."),
 };
 
@@ -103,7 +103,7 @@ static enum err refresh_check(const struct store_view *view, const struct comman
         return ERR_REFRESH_INVALID;
     }
     if (row.expires_at <= command->now_us) {
-        return ERR_TOKEN_EXPIRED;
+        return ERR_REFRESH_EXPIRED;
     }
     return user.status == USER_SUSPENDED || user.status == USER_INACTIVE ? ERR_ACCOUNT_INACTIVE
                                                                          : ERR_OK;
@@ -193,7 +193,7 @@ struct logout_body {
 };
 
 static const struct field logout_body_fields[] = {
-    FIELD(struct logout_body, refresh_token, FIELD_TEXT, .flags = FIELD_SENSITIVE, .max = 512,
+    FIELD(struct logout_body, refresh_token, FIELD_TEXT, .flags = FIELD_SENSITIVE, .max = 1024,
           .doc = "Accepted and not needed: it ends with the session."),
     FIELD(struct logout_body, all_sessions, FIELD_BOOL, .doc = "End all sessions of the user."),
 };

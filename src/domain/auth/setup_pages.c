@@ -108,7 +108,8 @@ enum err root_page_read(struct request *request, const struct store_view *view) 
 
 enum err setup_page_read(struct request *request, const struct store_view *view) {
     bool is_done = str_is_none(auth_setup_token()) || user_any_admin(view, request->arena);
-    return page_reply(request, STR("text/html; charset=utf-8"), is_done ? &setup_done_page : &setup_page);
+    return page_reply(request, STR("text/html; charset=utf-8"),
+                      is_done ? &setup_done_page : &setup_page);
 }
 
 enum err setup_script_read(struct request *request, const struct store_view *view) {

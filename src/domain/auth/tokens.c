@@ -9,6 +9,7 @@
 #include "base/time.h"
 #include "domain/auth/keys.h"
 #include "domain/auth/views.h"
+#include "os/panic.h"
 
 enum { TOUCH_AFTER_US = 60 * 1000 * 1000 };
 
@@ -195,38 +196,30 @@ void session_revoke(struct store_tx *tx, const struct command *command, struct s
     store_put(tx, &session_table, session);
 }
 
-/* A scan does not survive writes to its table: collect, then write, a page at a time. */
-enum { REVOKE_PAGE = 64 };
-
-static uint32_t active_page(const struct store_view *view, const struct command *command,
-                            struct id user_id, struct session *page) {
-    char key_bytes[ID_BYTES];
-    struct buf key = buf_over(key_bytes, sizeof(key_bytes));
-    struct store_scan scan;
-    uint32_t count = 0;
-    store_key_put_id(&key, user_id);
-    struct store_scope owner = {.kind = STORE_SCOPE_OWNER, .owner = user_id};
-    enum err err = store_scan_open(&scan, view, owner, &session_table, SESSION_INDEX_USER,
-                                   buf_str(&key), STR_NONE, false);
-    while (err == ERR_OK && count < REVOKE_PAGE) {
-        err = store_scan_next(&scan, command->arena, &page[count]);
-        if (err == ERR_OK && page[count].status == SESSION_ACTIVE) {
-            count++;
-        }
-    }
-    store_scan_close(&scan);
-    return count;
-}
-
+/* However many there are: each row has the same small memory, and the loop gets its turns. */
 void session_revoke_all(struct store_tx *tx, const struct command *command, struct id user_id,
                         const char *reason) {
-    struct session page[REVOKE_PAGE];
-    uint32_t count = active_page(store_tx_view(tx), command, user_id, page);
-    while (count > 0) {
-        for (uint32_t i = 0; i < count; i++) {
-            session_revoke(tx, command, &page[i], reason);
+    char key_bytes[ID_BYTES];
+    struct buf key = buf_over(key_bytes, sizeof(key_bytes));
+    struct store_scope owner = {.kind = STORE_SCOPE_OWNER, .owner = user_id};
+    struct store_scan scan;
+    struct arena row;
+    store_key_put_id(&key, user_id);
+    arena_init(&row, command->arena->pool, ARENA_BLOCK_BYTES);
+    enum err err = store_scan_open(&scan, store_tx_view(tx), owner, &session_table,
+                                   SESSION_INDEX_USER, buf_str(&key), STR_NONE, false);
+    while (err == ERR_OK) {
+        struct session session;
+        err = store_scan_next(&scan, &row, &session);
+        if (err == ERR_OK) {
+            session_revoke(tx, command, &session, reason);
         }
-        count = active_page(store_tx_view(tx), command, user_id, page);
+        arena_reset(&row);
+        store_tx_breathe(tx);
+    }
+    store_scan_close(&scan);
+    if (err != ERR_END) {
+        panic_exit("auth", "the sessions of a user cannot be read: run coffer fsck");
     }
 }
 

@@ -8,16 +8,29 @@ enum err user_get(const struct store_view *view, struct id id, struct arena *are
     return err == ERR_OK && user->status == USER_DELETED ? ERR_NOT_FOUND : err;
 }
 
-enum err user_find_email(const struct store_view *view, struct str email, struct arena *arena,
-                         struct user *user) {
+static enum err find_text(const struct store_view *view, uint32_t index, struct str text,
+                          struct arena *arena, struct user *user) {
     char memory[STORE_KEY_BYTES_MAX];
     struct buf key = buf_over(memory, sizeof(memory));
     struct store_scope system = {.kind = STORE_SCOPE_SYSTEM};
-    if (email.len == 0 || email.len > EMAIL_BYTES_MAX || str_has_byte(email, 0)) {
+    if (text.len == 0 || text.len > EMAIL_BYTES_MAX) {
         return ERR_NOT_FOUND;
     }
-    store_key_put_text(&key, email, true);
-    return store_find(view, system, &user_table, USER_INDEX_EMAIL, buf_str(&key), arena, user);
+    store_key_put_text(&key, text, true);
+    CHECK(!key.is_full); /* no byte takes more than two */
+    return store_find(view, system, &user_table, index, buf_str(&key), arena, user);
+}
+
+_Static_assert(2 * EMAIL_BYTES_MAX <= STORE_KEY_BYTES_MAX, "every address fits its index key");
+
+enum err user_find_email(const struct store_view *view, struct str email, struct arena *arena,
+                         struct user *user) {
+    return find_text(view, USER_INDEX_EMAIL, email, arena, user);
+}
+
+enum err user_find_username(const struct store_view *view, struct str username, struct arena *arena,
+                            struct user *user) {
+    return find_text(view, USER_INDEX_USERNAME, username, arena, user);
 }
 
 bool user_any_admin(const struct store_view *view, struct arena *arena) {

@@ -136,7 +136,7 @@ function showRefusal(reply, envelope) {
     part('token-field').hidden = false;
     fieldError('token', 'The server does not take this token. Every start makes a new one: use ' +
       'the newest link. When somebody has become administrator, none is valid any more.');
-  } else if (details.code === 'EMAIL_EXISTS') {
+  } else if (reply.status === 409) {
     fieldError('email', envelope.message);
   } else if (envelope.error && envelope.error.type === 'VALIDATION_ERROR') {
     showFaults(details);
