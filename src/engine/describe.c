@@ -65,6 +65,7 @@ void describe_errors(const struct endpoint *endpoint, struct describe_errors *ou
         error_add(out, ERR_RATE_LIMITED);
     }
     if (endpoint->command != NULL) {
+        error_add(out, ERR_VALIDATION); /* of the key itself */
         error_add(out, ERR_IDEMPOTENCY_REUSED);
         error_add(out, ERR_STORE_FULL);
     }
