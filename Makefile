@@ -28,7 +28,7 @@ TEST_SOURCES := $(sort $(wildcard tests/unit/test_*.c tests/model/model_*.c test
 FUZZ_SOURCES := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 SUPPORT      := $(sort $(wildcard tests/support/*.c))
 
-LIBRARIES := bearssl lmdb yyjson zlib
+LIBRARIES := bearssl lmdb qrcodegen yyjson zlib
 
 # --- flags ---------------------------------------------------------------------------------
 
@@ -38,6 +38,7 @@ WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototy
 INCLUDES := -Isrc \
             -isystem build/vendor/bearssl/inc \
             -isystem build/vendor/lmdb/libraries/liblmdb \
+            -isystem build/vendor/qrcodegen/c \
             -isystem build/vendor/yyjson/src \
             -isystem build/vendor/zlib
 LANGUAGE := -std=c17 -D_GNU_SOURCE $(WARNINGS) $(INCLUDES) -MMD -MP

@@ -4,6 +4,7 @@
 
 #include "base/version.h"
 #include "cli/cli.h"
+#include "os/init.h"
 #include "os/log.h"
 
 struct subcommand {
@@ -15,6 +16,7 @@ static const struct subcommand subcommands[] = {
     {"serve", cli_serve},   {"admin", cli_admin},     {"import", cli_import},
     {"backup", cli_backup}, {"restore", cli_restore}, {"fsck", cli_fsck},
     {"audit", cli_audit},   {"openapi", cli_openapi}, {"settings", cli_settings},
+    {"health", cli_health},
 };
 
 static int run(const struct subcommand *subcommand, int argc, const char *const *argv) {
@@ -33,6 +35,9 @@ static int run(const struct subcommand *subcommand, int argc, const char *const 
 }
 
 int main(int argc, char **argv) {
+    if (init_is_called(argv[0])) {
+        init_run(COFFER_VERSION, COFFER_RELEASED_US);
+    }
     const char *name = argc > 1 ? argv[1] : "--help";
     if (strcmp(name, "--help") == 0 || strcmp(name, "help") == 0 || strcmp(name, "-h") == 0) {
         cli_help();

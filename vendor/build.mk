@@ -38,6 +38,14 @@ options  := -O2 -W -Wall
 sanitize := -fsanitize=address,undefined -fno-sanitize-recover=all
 endif
 
+# The C form alone; it works in memory that the caller brings.
+ifeq ($(LIB),qrcodegen)
+sources  := $(source_dir)/c/qrcodegen.c
+includes := -I$(source_dir)/c
+options  := -O2 -W -Wall -std=c99
+sanitize := -fsanitize=address,undefined -fno-sanitize-recover=all
+endif
+
 # zlib: memory to memory only; the gz* file functions are left out.
 ifeq ($(LIB),zlib)
 sources  := $(addprefix $(source_dir)/,adler32.c compress.c crc32.c deflate.c inffast.c \

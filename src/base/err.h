@@ -85,6 +85,44 @@
     /* passwords */                                                                                \
     ROW(PASSWORD_SAME, "BAD_REQUEST", "SAME_PASSWORD", 400,                                        \
         "The new password must differ from the current one.")                                      \
+    /* second factors; the two financial vocabularies differ by path */                            \
+    ROW(FACTOR_EXISTS, "CONFLICT", "TWO_FACTOR_ALREADY_ENABLED", 409,                              \
+        "A one-time code app is set up already; disable it first.")                                \
+    ROW(FACTOR_ENABLED, "TWO_FACTOR_ALREADY_ENABLED", "TWO_FACTOR_ALREADY_ENABLED", 400,           \
+        "A one-time code app is set up already; disable it first.")                                \
+    ROW(FACTOR_ENABLED_2FA, "2FA_ALREADY_ENABLED", "2FA_ALREADY_ENABLED", 400,                     \
+        "A one-time code app is set up already; disable it first.")                                \
+    ROW(FACTOR_NONE, "AUTHENTICATION_ERROR", "TWO_FACTOR_NOT_ENABLED", 401,                        \
+        "No one-time code app is set up.")                                                         \
+    ROW(FACTOR_NOT_SET_UP, "TWO_FACTOR_NOT_SETUP", "TWO_FACTOR_NOT_SETUP", 400,                    \
+        "Set up a one-time code app first; a set-up that was not confirmed in time is gone.")      \
+    ROW(FACTOR_NOT_ENABLED, "TWO_FACTOR_NOT_ENABLED", "TWO_FACTOR_NOT_ENABLED", 400,               \
+        "No one-time code app is set up.")                                                         \
+    ROW(FACTOR_NOT_ENABLED_2FA, "2FA_NOT_ENABLED", "2FA_NOT_ENABLED", 400,                         \
+        "No one-time code app is set up.")                                                         \
+    ROW(CODE_WRONG, "AUTHENTICATION_ERROR", "INVALID_CODE", 401,                                   \
+        "The code is wrong, used or too old; take the next one.")                                  \
+    ROW(CODE_WRONG_MFA, "INVALID_CODE", "INVALID_CODE", 401,                                       \
+        "The code is wrong, used or too old; take the next one.")                                  \
+    ROW(CODE_WRONG_LOGIN, "INVALID_TWO_FACTOR", "INVALID_TWO_FACTOR", 401,                         \
+        "The one-time code is wrong, used or too old; take the next one.")                         \
+    ROW(CODE_WRONG_2FA, "INVALID_2FA_CODE", "INVALID_2FA_CODE", 401,                               \
+        "The code is wrong, used or too old; take the next one.")                                  \
+    ROW(CODE_MISSING, "CODE_MISSING", "CODE_MISSING", 400, "Send the one-time code as code.")      \
+    ROW(CODE_REQUIRED, "TWO_FACTOR_CODE_REQUIRED", "TWO_FACTOR_CODE_REQUIRED", 401,                \
+        "Send the one-time code as code.")                                                         \
+    ROW(DATA_MISSING, "MISSING_DATA", "MISSING_DATA", 400,                                         \
+        "A member is missing; the documentation lists what this needs.")                           \
+    ROW(PASSWORD_REQUIRED, "PASSWORD_REQUIRED", "PASSWORD_REQUIRED", 401,                          \
+        "Send the password, too.")                                                                 \
+    ROW(REAUTH_REQUIRED, "AUTHENTICATION_ERROR", "PASSWORD_REQUIRED", 401,                         \
+        "Send the password, or log in again first.")                                               \
+    ROW(TEMP_INVALID, "TOKEN_INVALID", "TOKEN_INVALID", 401,                                       \
+        "No login waits under this token; log in with the password first.")                        \
+    ROW(TEMP_EXPIRED, "TOKEN_EXPIRED", "TOKEN_EXPIRED", 401,                                       \
+        "The login waited too long for its code; log in again.")                                   \
+    ROW(PENDING_NONE, "AUTHENTICATION_ERROR", "TOKEN_INVALID", 401,                                \
+        "No login waits for a code here; log in with the password first.")                         \
     /* too much */                                                                                 \
     ROW(REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "REQUEST_TIMEOUT", 408,                                \
         "The request took too long to arrive.")                                                    \

@@ -16,7 +16,7 @@
 
 enum { KEY_TEXT_BYTES_MAX = 256 };
 
-const struct module *const cli_modules[] = {&auth_module, &orgs_module, &audit_module,
+const struct module *const cli_modules[] = {&auth_module, &totp_module, &orgs_module, &audit_module,
                                             &monitoring_module};
 const uint32_t cli_module_count = COUNT_OF(cli_modules);
 

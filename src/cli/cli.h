@@ -15,7 +15,8 @@ struct cli_options {
     uint32_t listen_count;
     const char *words[CLI_WORDS_MAX]; /* what follows the subcommand, flags left out */
     uint32_t word_count;
-    const char *seal_key_hex; /* from the environment, or NULL */
+    const char *seal_key_hex;  /* from the environment, or NULL */
+    bool is_machine;           /* the child of our own PID 1 */
     struct settings *settings; /* all sources merged */
 };
 
@@ -62,5 +63,6 @@ int cli_fsck(struct cli_options *options);
 int cli_audit(struct cli_options *options); /* audit verify DIR */
 int cli_openapi(struct cli_options *options);
 int cli_settings(struct cli_options *options);
+int cli_health(struct cli_options *options); /* health URL */
 
 #endif

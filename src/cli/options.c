@@ -6,6 +6,7 @@
 
 #include "base/version.h"
 #include "cli/cli.h"
+#include "cli/machine.h"
 #include "os/files.h"
 
 #define SEAL_KEY_VARIABLE "COFFER_SEAL_KEY"
@@ -51,6 +52,7 @@ void cli_help(void) {
         "  coffer fsck [DIR]       check every record, index and chain\n"
         "  coffer audit verify [DIR]\n"
         "                          check the audit chain\n"
+        "  coffer health URL       ask the server on this machine how it is\n"
         "  coffer openapi          print the OpenAPI document\n"
         "  coffer settings         print all settings with their values\n"
         "  coffer version          print the version\n\n"
@@ -146,6 +148,9 @@ bool cli_options_parse(int argc, const char *const *argv, struct cli_options *op
     if (settings_parse_environment(options->settings, (const char *const *)(void *)environ,
                                    &problem) != ERR_OK) {
         cli_fail("%s", problem);
+        return false;
+    }
+    if (!cli_machine_apply(options)) {
         return false;
     }
     for (int i = 0; i < argc; i++) {

@@ -15,6 +15,7 @@
 #include "base/version.h"
 #include "cli/cli.h"
 #include "cli/identity.h"
+#include "cli/machine.h"
 #include "domain/auth/auth.h"
 #include "os/clock.h"
 #include "os/files.h"
@@ -255,6 +256,9 @@ int cli_serve(struct cli_options *options) {
         return CLI_EXIT_FAILED;
     }
     serve_banner(serve);
+    if (options->is_machine) {
+        cli_status_open(serve->loop, serve->engine, serve->server);
+    }
     int code = loop_run(serve->loop);
     cli_engine_close(serve->engine);
     server_close(serve->server);

@@ -48,6 +48,9 @@ struct outcome {
     struct schema_faults *faults; /* instead of details for ERR_VALIDATION */
     uint32_t retry_after_s;       /* 0 = no Retry-After header */
     struct str etag;              /* quoted, or STR_NONE */
+    /* Value of a Set-Cookie header, or STR_NONE; a constant or in command->arena. Goes out with
+     * refusals, too; the kept answer to an Idempotency-Key is without it. */
+    struct str set_cookie;
     /* audit */
     const char *action; /* instead of the row's */
     struct id actor;    /* when the caller is nobody but the command found out (login) */

@@ -15,7 +15,15 @@ enum endpoint_auth {
 };
 
 /* Rate classes: how much per minute is a setting; see limiter.c. */
-enum rate_class { RATE_NONE, RATE_REGISTER, RATE_LOGIN, RATE_TOKEN, RATE_READ, RATE_WRITE };
+enum rate_class {
+    RATE_NONE,
+    RATE_REGISTER,
+    RATE_LOGIN,
+    RATE_FACTOR, /* whatever takes a one-time code */
+    RATE_TOKEN,
+    RATE_READ,
+    RATE_WRITE,
+};
 
 /* How the reply is dressed. */
 enum endpoint_form {

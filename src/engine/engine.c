@@ -232,7 +232,8 @@ static enum err on_head(void *ctx, struct http_exchange *exchange, uint64_t *bod
 
 static void answer_count(const struct request *request) {
     uint16_t status = request->reply.status;
-    if (request->endpoint != NULL && request->endpoint->rate == RATE_LOGIN &&
+    if (request->endpoint != NULL &&
+        (request->endpoint->rate == RATE_LOGIN || request->endpoint->rate == RATE_FACTOR) &&
         (status == 401 || status == 423)) {
         metrics_count(METRIC_FAILED_LOGINS, 1);
     }

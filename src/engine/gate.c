@@ -112,8 +112,7 @@ static enum err gate_params(struct request *request) {
 
 /* ---- who ---- */
 
-/* "Bearer TOKEN", scheme in any case, exactly one blank-free token. */
-static enum err bearer_token(const struct http_head *head, struct str *token) {
+enum err gate_bearer(const struct http_head *head, struct str *token) {
     struct str value = http_header(head, STR("Authorization"));
     if (str_is_none(value)) {
         return ERR_AUTH_REQUIRED;
@@ -142,7 +141,7 @@ static enum err gate_caller(struct request *request, const struct authenticator 
     if (endpoint->auth == AUTH_NONE) {
         return ERR_OK;
     }
-    enum err err = bearer_token(&request->exchange->head, &token);
+    enum err err = gate_bearer(&request->exchange->head, &token);
     if (err == ERR_OK) {
         err = authenticator->resolve(request_view(request), command->settings, command->now_us,
                                      token, request->arena, &command->caller);
@@ -159,8 +158,8 @@ static enum err gate_caller(struct request *request, const struct authenticator 
 static uint32_t rate_per_minute(const struct settings *settings, enum rate_class rate) {
     static const enum setting ids[] = {
         [RATE_REGISTER] = SETTING_RATE_REGISTER_ID, [RATE_LOGIN] = SETTING_RATE_LOGIN_ID,
-        [RATE_TOKEN] = SETTING_RATE_TOKEN_ID,       [RATE_READ] = SETTING_RATE_READ_ID,
-        [RATE_WRITE] = SETTING_RATE_WRITE_ID,
+        [RATE_FACTOR] = SETTING_RATE_FACTOR_ID,     [RATE_TOKEN] = SETTING_RATE_TOKEN_ID,
+        [RATE_READ] = SETTING_RATE_READ_ID,         [RATE_WRITE] = SETTING_RATE_WRITE_ID,
     };
     CHECK(rate > RATE_NONE);
     CHECK(rate <= RATE_WRITE);

@@ -13,6 +13,10 @@
 enum err gate_pass(struct request *request, const struct authenticator *authenticator,
                    uint64_t *body_bytes_max);
 
+/* The token of "Authorization: Bearer TOKEN", scheme in any case, exactly one blank-free token.
+ * ERR_AUTH_REQUIRED when there is no such header, ERR_AUTH_FORMAT. */
+enum err gate_bearer(const struct http_head *head, struct str *token);
+
 /* May this caller use this endpoint? ERR_LIMITED_SESSION, ERR_FORBIDDEN. Asked at the gate and
  * again in the batch. */
 enum err gate_permit(const struct endpoint *endpoint, const struct caller *caller);

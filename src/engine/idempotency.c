@@ -57,7 +57,8 @@ static bool is_printable(struct str text) {
 }
 
 /* Callers without an account are told apart by their address and by what they show: a refresh token
- * sent as Bearer is no part of the fingerprint, and its answer belongs to who has it. */
+ * sent as Bearer, or the cookie of a pending login, is no part of the fingerprint, and the answer
+ * belongs to who has it. */
 static struct hash kept_key(const struct request *request) {
     const struct command *command = &request->command;
     struct hash_stream stream;
@@ -68,8 +69,11 @@ static struct hash kept_key(const struct request *request) {
     } else {
         hash_stream_add_field(&stream, STR("address"));
         hash_stream_add_field(&stream, str_from((const char *)command->peer.bytes, 16));
-        struct str shown = http_header(&request->exchange->head, STR("Authorization"));
-        hash_stream_add_field(&stream, str_is_none(shown) ? STR("") : shown);
+        static const struct str names[] = {{"Authorization", 13}, {"Cookie", 6}};
+        for (uint32_t i = 0; i < COUNT_OF(names); i++) {
+            struct str shown = http_header(&request->exchange->head, names[i]);
+            hash_stream_add_field(&stream, str_is_none(shown) ? STR("") : shown);
+        }
     }
     hash_stream_add_field(&stream, request->idempotency_key);
     return hash_stream_value(&stream);

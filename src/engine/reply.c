@@ -158,6 +158,9 @@ static void put_headers(struct buf *out, const struct request *request, uint16_t
     if (!str_is_none(request->outcome.etag)) {
         put_line(out, "ETag", request->outcome.etag);
     }
+    if (!str_is_none(request->outcome.set_cookie)) {
+        put_line(out, "Set-Cookie", request->outcome.set_cookie);
+    }
     if (status == 401) {
         buf_put_c(out, "WWW-Authenticate: Bearer realm=\"coffer\"\r\n");
     }

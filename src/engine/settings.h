@@ -53,6 +53,7 @@
     ROW(RATE_ENABLED, "rate.enabled", BOOL, "true", 0, 1, "Rate limits; leave on.")                \
     ROW(RATE_REGISTER, "rate.register", INT, "5", 1, 1000000, "Registrations per minute.")         \
     ROW(RATE_LOGIN, "rate.login", INT, "10", 1, 1000000, "Logins per minute.")                     \
+    ROW(RATE_FACTOR, "rate.factor", INT, "10", 1, 1000000, "One-time codes per minute.")           \
     ROW(RATE_TOKEN, "rate.token", INT, "30", 1, 1000000, "Token refreshes per minute.")            \
     ROW(RATE_READ, "rate.read", INT, "1200", 1, 100000000, "Other reads per minute.")              \
     ROW(RATE_WRITE, "rate.write", INT, "600", 1, 100000000, "Other writes per minute.")            \
@@ -67,14 +68,21 @@
         "Failed logins to one account from all addresses before it is locked.")                    \
     ROW(LOCKOUT_SECONDS, "lockout.time", SECONDS, "1800", 1, 864000,                               \
         "How long a lock lasts, and how long failures are counted.")                               \
-    ROW(SESSION_SECONDS, "session.time", SECONDS, "86400", 60, 31536000,                           \
-        "Life of a session.")                                                                      \
+    ROW(SESSION_SECONDS, "session.time", SECONDS, "86400", 60, 31536000, "Life of a session.")     \
     ROW(SESSION_LONG_SECONDS, "session.remembered-time", SECONDS, "2592000", 60, 31536000,         \
         "Life of a session with remember_me.")                                                     \
     ROW(ACCESS_SECONDS, "token.access-time", SECONDS, "900", 10, 86400,                            \
         "Life of an access token.")                                                                \
     ROW(REFRESH_SECONDS, "token.refresh-time", SECONDS, "2592000", 60, 31536000,                   \
         "Life of a refresh token.")                                                                \
+    ROW(FRESH_SECONDS, "session.fresh-time", SECONDS, "600", 0, 86400,                             \
+        "How long after a login a second factor is set up without the password.")                  \
+    ROW(FACTOR_ATTEMPTS, "factor.attempts", INT, "5", 1, 100,                                      \
+        "Wrong one-time codes before a login has to begin again.")                                 \
+    ROW(FACTOR_PENDING_SECONDS, "factor.login-time", SECONDS, "300", 10, 3600,                     \
+        "How long a login waits for its second factor.")                                           \
+    ROW(FACTOR_SETUP_SECONDS, "factor.setup-time", SECONDS, "600", 60, 86400,                      \
+        "How long a new second factor waits for its first code.")                                  \
     ROW(IDEMPOTENCY_SECONDS, "idempotency.time", SECONDS, "86400", 60, 2592000,                    \
         "How long the answer to an Idempotency-Key is kept.")
 

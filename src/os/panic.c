@@ -43,5 +43,6 @@ static void on_bad_map(int signal_number) {
 void panic_on_bad_map(const char *area, const char *text) {
     bad_map_area = area;
     bad_map_text = text;
-    (void)signal(SIGBUS, on_bad_map);
+    struct sigaction action = {.sa_handler = on_bad_map};
+    (void)sigaction(SIGBUS, &action, NULL);
 }

@@ -251,8 +251,8 @@ def wrk_finish(process):
     return {
         'rate': float(re.search(r'Requests/sec:\s+([0-9.]+)', output).group(1)),
         'count': int(re.search(r'(\d+) requests in', output).group(1)),
-        'p50': milliseconds(re.search(r'50%\s+(\S+)', output).group(1)),
-        'p99': milliseconds(re.search(r'99%\s+(\S+)', output).group(1)),
+        'p50': milliseconds(re.search(r'^\s+50%\s+(\S+)$', output, re.MULTILINE).group(1)),
+        'p99': milliseconds(re.search(r'^\s+99%\s+(\S+)$', output, re.MULTILINE).group(1)),
     }
 
 

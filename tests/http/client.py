@@ -123,7 +123,7 @@ def complaint_about_envelope(reply, is_replay):
     error = envelope.get('error')
     if not isinstance(error, dict) or set(error) != {'type', 'details'}:
         return f'error is {error!r}'
-    if not re.fullmatch(r'[A-Z][A-Z0-9_]+', error['type']):
+    if not re.fullmatch(r'[A-Z0-9][A-Z0-9_]+', error['type']):
         return f'error.type is {error["type"]!r}'
     return None if isinstance(error['details'], dict) else 'error.details is no object'
 

@@ -55,7 +55,8 @@ def check_not_in(item, container, what=''):
 def check_status(reply, status, error_type=None, reason=None):
     """A reply's status, and of a refusal its error.type and error.details.code."""
     if reply.status != status:
-        raise AssertionError(f'{reply.about}: status {reply.status}, not {status}: {reply.text[:600]}')
+        raise AssertionError(f'{reply.about}: status {reply.status}, not {status}: '
+                             f'{reply.text[:600]}')
     if error_type is not None:
         check_equal(reply.error_type, error_type, f'{reply.about} error.type')
     if reason is not None:

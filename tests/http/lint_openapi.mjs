@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 const config = await createConfig({
   extends: ['recommended'],
   rules: {
-    // The document speaks about the server that serves it, and licence and contact are not its topic.
+    // The document speaks about the server that serves it; licence and contact are not its topic.
     'info-license': 'off',
     'no-server-example.com': 'off',
     'operation-4xx-response': 'off', // /metrics and the like have none

@@ -1,4 +1,4 @@
-"""Starts a Coffer server in a folder of its own, talks to it, stops it and looks at how it ended."""
+"""Starts a Coffer server in a folder of its own, talks to it, stops it, and looks at its end."""
 
 import atexit
 import os

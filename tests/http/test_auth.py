@@ -1,4 +1,4 @@
-"""The first users: register, log in, refresh, sessions, profile, passwords, lockout, roles. Contract:
+"""The first users: register, log in, refresh, sessions, profile, passwords, lockout, roles. Facts:
 the identity contract's sections 1 to 6 and the financial contract's A1 to A5 and A17."""
 
 import calendar

@@ -39,10 +39,10 @@ MALFORMED = [
      b'\r\n', 400, 'BAD_REQUEST'),
     ('absolute target of another scheme', b'GET ftp://localhost/health HTTP/1.1\r\n' + HOST +
      b'\r\n', 400, 'BAD_REQUEST'),
-    ('length and chunked', LOGIN + b'Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
-     400, 'BAD_REQUEST'),
-    ('chunked and length', LOGIN + b'Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n',
-     400, 'BAD_REQUEST'),
+    ('length and chunked', LOGIN + b'Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n'
+     b'0\r\n\r\n', 400, 'BAD_REQUEST'),
+    ('chunked and length', LOGIN + b'Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n'
+     b'0\r\n\r\n', 400, 'BAD_REQUEST'),
     ('two equal lengths', LOGIN + b'Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}', 400,
      'BAD_REQUEST'),
     ('two lengths', LOGIN + b'Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}', 400,
@@ -56,14 +56,16 @@ MALFORMED = [
     ('length beyond 64 bits', LOGIN + b'Content-Length: 18446744073709551618\r\n\r\n{}', (400, 413),
      None),
     ('unknown coding', LOGIN + b'Transfer-Encoding: gzip\r\n\r\n', (400, 501), None),
-    ('gzip, chunked', LOGIN + b'Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n', (400, 501), None),
+    ('gzip, chunked', LOGIN + b'Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n',
+     (400, 501), None),
     ('chunked not last', LOGIN + b'Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n', (400, 501),
      None),
     ('chunked twice', LOGIN + b'Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n', (400, 501),
      None),
     ('two codings', LOGIN + b'Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n'
      b'0\r\n\r\n', (400, 501), None),
-    ('disguised chunked', LOGIN + b'Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n', (400, 501), None),
+    ('disguised chunked', LOGIN + b'Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n',
+     (400, 501), None),
     ('chunked in HTTP/1.0', LOGIN.replace(b'1.1', b'1.0') +
      b'Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n', 400, 'BAD_REQUEST'),
     ('bare LF lines', b'GET /health HTTP/1.1\nHost: localhost\n\n', 400, 'BAD_REQUEST'),
@@ -102,7 +104,8 @@ MALFORMED = [
     ('control character in the target', b'GET /he\x01alth HTTP/1.1\r\n' + HOST + b'\r\n', 400,
      'BAD_REQUEST'),
     ('CONNECT', b'CONNECT localhost:443 HTTP/1.1\r\n' + HOST + b'\r\n', (400, 405, 501), None),
-    ('long target', b'GET /' + b'a' * 4096 + b' HTTP/1.1\r\n' + HOST + b'\r\n', 414, 'URI_TOO_LONG'),
+    ('long target', b'GET /' + b'a' * 4096 + b' HTTP/1.1\r\n' + HOST + b'\r\n', 414,
+     'URI_TOO_LONG'),
     ('endless target', b'GET /' + b'a' * 100000, 414, 'URI_TOO_LONG'),
     ('endless method', b'A' * 100000, (400, 414, 431), None),
     ('long head', HEALTH + b'X: ' + b'a' * 8192 + b'\r\n\r\n', 431, 'HEADERS_TOO_LARGE'),
@@ -115,17 +118,20 @@ MALFORMED = [
     ('negative chunk size', CHUNKED + b'-2\r\n{}\r\n0\r\n\r\n', 400, 'BAD_REQUEST'),
     ('chunk size with 0x', CHUNKED + b'0x2\r\n{}\r\n0\r\n\r\n', 400, 'BAD_REQUEST'),
     ('blank before the chunk size', CHUNKED + b' 2\r\n{}\r\n0\r\n\r\n', 400, 'BAD_REQUEST'),
-    ('chunk size beyond 64 bits', CHUNKED + b'10000000000000002\r\n{}\r\n0\r\n\r\n', (400, 413), None),
+    ('chunk size beyond 64 bits', CHUNKED + b'10000000000000002\r\n{}\r\n0\r\n\r\n', (400, 413),
+     None),
     ('chunk without its end', CHUNKED + b'2\r\n{}0\r\n\r\n', 400, 'BAD_REQUEST'),
     ('chunk longer than said', CHUNKED + b'2\r\n{}x\r\n0\r\n\r\n', 400, 'BAD_REQUEST'),
     ('bare LF behind a chunk size', CHUNKED + b'2\n{}\r\n0\r\n\r\n', 400, 'BAD_REQUEST'),
     ('bare LF behind a chunk', CHUNKED + b'2\r\n{}\n0\r\n\r\n', 400, 'BAD_REQUEST'),
     ('endless chunk extension', CHUNKED + b'2;' + b'a' * 20000, (400, 413), None),
-    ('endless trailers', CHUNKED + b'2\r\n{}\r\n0\r\n' + b'X: ' + b'a' * 20000, (400, 413, 431), None),
+    ('endless trailers', CHUNKED + b'2\r\n{}\r\n0\r\n' + b'X: ' + b'a' * 20000,
+     (400, 413, 431), None),
     ('control character in an extension', CHUNKED + b'2;a\x01\r\n{}\r\n0\r\n\r\n', 400,
      'BAD_REQUEST'),
     ('body larger than any', LOGIN + b'Content-Length: 99999999\r\n\r\n', 413, 'PAYLOAD_TOO_LARGE'),
-    ('body larger than the row', LOGIN + b'Content-Length: 65537\r\n\r\n', 413, 'PAYLOAD_TOO_LARGE'),
+    ('body larger than the row', LOGIN + b'Content-Length: 65537\r\n\r\n', 413,
+     'PAYLOAD_TOO_LARGE'),
     ('chunks larger than the row', CHUNKED + b'10001\r\n' + b'a' * 65537 + b'\r\n0\r\n\r\n', 413,
      'PAYLOAD_TOO_LARGE'),
     ('TLS on the plain port', bytes.fromhex('16030100050100000100'), 400, 'BAD_REQUEST'),
@@ -179,7 +185,8 @@ def test_unusual_but_valid_requests(server):
         ('empty value', HEALTH + b'X:\r\n\r\n', 200),
         ('bytes above 127 in a value', HEALTH + b'X: \xc3\xa9\r\n\r\n', 200),
         ('HTTP/1.0', b'GET /health HTTP/1.0\r\n\r\n', 200),
-        ('upgrade that we do not know', HEALTH + b'Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n', 200),
+        ('upgrade that we do not know', HEALTH + b'Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n',
+         200),
         ('host with a port', b'GET /health HTTP/1.1\r\nHost: localhost:8443\r\n\r\n', 200),
         ('host of brackets', b'GET /health HTTP/1.1\r\nHost: [::1]:8443\r\n\r\n', 200),
         ('GET with a length of zero', HEALTH + b'Content-Length: 0\r\n\r\n', 200),
@@ -493,7 +500,8 @@ def test_deadlines_cut_slow_clients():
 
 def test_slowloris_does_not_extend_its_deadline():
     with Server({'http.head-timeout': '1', 'http.body-timeout': '1'}) as server:
-        for start in (b'GET /health HTTP/1.1\r\nX: ', LOGIN + b'Content-Length: 5000\r\n\r\n{"a":"'):
+        for start in (b'GET /health HTTP/1.1\r\nX: ',
+                      LOGIN + b'Content-Length: 5000\r\n\r\n{"a":"'):
             connections = [server.connect() for _ in range(20)]
             for connection in connections:
                 connection.sendall(start)
@@ -581,7 +589,8 @@ def test_forwarded_addresses_only_from_trusted_proxies(server):
     sessions = server.client(token=token).get('/api/v1/auth/sessions').data['sessions']
     check('203.0.113.9' not in json.dumps(sessions), 'believed a stranger')
     check_equal({session['ip_address'] for session in sessions}, {'127.0.0.1'})
-    with Server({'http.trusted-proxies': '127.0.0.1,10.0.0.0/8', 'rate.enabled': 'false'}) as proxied:
+    settings = {'http.trusted-proxies': '127.0.0.1,10.0.0.0/8', 'rate.enabled': 'false'}
+    with Server(settings) as proxied:
         user = proxied.user()
         table = [
             ('203.0.113.9', '203.0.113.9'),
@@ -613,7 +622,8 @@ def test_sigterm_finishes_running_requests():
     body = json.dumps({'email': user.email, 'password': PASSWORD}).encode()
     running = [server.connect() for _ in range(4)]
     for connection in running:  # the 100 says that the server has begun this request
-        connection.sendall(LOGIN + b'Expect: 100-continue\r\nContent-Length: %d\r\n\r\n' % len(body))
+        connection.sendall(LOGIN + b'Expect: 100-continue\r\n'
+                           b'Content-Length: %d\r\n\r\n' % len(body))
         check_equal(reply_read(connection)[0].status, 100)
         connection.sendall(body)
     server.signal(15)

@@ -34,7 +34,8 @@ def test_the_key_set_holds_only_public_keys(server):
     check(len(keys) >= 1)
     for key in keys:
         check_equal(set(key), {'kty', 'crv', 'x', 'y', 'kid', 'use', 'alg'})
-        check_equal((key['kty'], key['crv'], key['alg'], key['use']), ('EC', 'P-256', 'ES256', 'sig'))
+        check_equal((key['kty'], key['crv'], key['alg'], key['use']),
+                    ('EC', 'P-256', 'ES256', 'sig'))
 
 
 def test_access_tokens_verify(server):

@@ -57,7 +57,8 @@ def test_registrations_are_limited(server):
 
 
 def test_classes_and_subjects_are_separate():
-    with Server({'rate.read': '5', 'rate.write': '3', 'http.trusted-proxies': '127.0.0.1'}) as server:
+    settings = {'rate.read': '5', 'rate.write': '3', 'http.trusted-proxies': '127.0.0.1'}
+    with Server(settings) as server:
         one = server.user()
         other = server.user()
         check_equal([one.get('/api/v1/auth/me').status for _ in range(6)], [200] * 5 + [429])
@@ -105,7 +106,8 @@ def rss_bytes(server):
 
 def flood(server, client, first, count):
     for number in range(first, first + count):
-        client.headers['X-Forwarded-For'] = f'10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}'
+        address = f'10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}'
+        client.headers['X-Forwarded-For'] = address
         check_in(client.post(LOGIN, {'email': 'nobody', 'password': 'x'}).status, (400, 429))
 
 

@@ -1,5 +1,5 @@
 """Generated from /openapi.json: every endpoint against every kind of caller, and every field at and
-beyond its limits. Nothing here knows an endpoint by name but those that end the caller's session."""
+beyond its limits. Nothing here knows an endpoint by name but those that end a session."""
 
 import json
 import os
@@ -7,7 +7,8 @@ import os
 import harness
 from harness import check, check_equal, check_in
 from server import PASSWORD, Server
-from spec import ROLES, operations, resolve, sample, text_of_length, types_of, value_for, wrong_types
+from spec import (ROLES, operations, resolve, sample, text_of_length, types_of, value_for,
+                  wrong_types)
 from test_import import bcrypt
 
 SETTINGS = {'rate.enabled': 'false', 'lockout.failures': '1000',
@@ -305,8 +306,8 @@ def test_lengths_at_their_limits():
                 value = text_of_length(member, name, length)
                 # A password has further rules than its length.
                 if value is not None and 'password' not in name:
-                    check_accepts_field(everyone, operation,
-                                        dict(sample(everyone.document, schema), **{name: value}), name)
+                    body = dict(sample(everyone.document, schema), **{name: value})
+                    check_accepts_field(everyone, operation, body, name)
             beyond = [] if high is None else [high + 1]
             beyond += [low - 1] if low > 0 else []
             for length in beyond:

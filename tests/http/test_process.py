@@ -49,8 +49,8 @@ def test_everything_works_in_the_cage():
         for path in ('/health', '/health/detailed', '/metrics', '/openapi.json', '/docs'):
             check_status(server.client().get(path), 200)
         server.restart()
-        check_equal(server.client(token=user.token).get('/api/v1/users/me').data['user']['full_name'],
-                    'Caged')
+        reply = server.client(token=user.token).get('/api/v1/users/me')
+        check_equal(reply.data['user']['full_name'], 'Caged')
     finally:
         complaints = server.stop()
     check(not complaints, '; '.join(complaints))
@@ -84,7 +84,8 @@ def test_thousands_of_sessions_of_one_user_end_together():
         check_equal((len(tokens), len(wrong)), (count, 0))
         client = server.client()
         check_status(client.get('/api/v1/auth/sessions', token=tokens[0]), 200)
-        check_status(client.post('/api/v1/auth/logout', {'all_sessions': True}, token=tokens[0]), 200)
+        reply = client.post('/api/v1/auth/logout', {'all_sessions': True}, token=tokens[0])
+        check_status(reply, 200)
         alive = [token for token in tokens[::37]
                  if client.get('/api/v1/auth/me', token=token).status != 401]
         check_equal(alive, [])
@@ -135,7 +136,8 @@ def test_unknown_names_stop_the_start():
     table = [(['--set', 'no.such=1'], 'no.such'), (['--set', 'rate.login=0'], 'rate.login'),
              (['--set', 'rate.login=x'], 'rate.login'), (['--set', 'password.cost=99'],
                                                          'password.cost'),
-             (['--no-such-flag', '1'], 'no-such-flag'), (['--listen', 'ftp://localhost:1'], 'listen'),
+             (['--no-such-flag', '1'], 'no-such-flag'),
+             (['--listen', 'ftp://localhost:1'], 'listen'),
              (['--listen', 'https://localhost:99999'], 'listen')]
     for arguments, word in table:
         run = run_program(program, 'serve', '--data', f'{folder}/data', *arguments)

@@ -219,8 +219,8 @@ def test_the_self_signed_certificate_is_kept_and_sound():
             check_in(word, run.stdout)
         file = os.path.join(server.folder, 'own.pem')
         open(file, 'w', encoding='ascii').write(pem)
-        run = subprocess.run(['curl', '-s', '-o', '/dev/null', '-w', '%{http_code}', '--cacert', file,
-                              f'https://127.0.0.1:{server.https_port}/health'],
+        run = subprocess.run(['curl', '-s', '-o', '/dev/null', '-w', '%{http_code}', '--cacert',
+                              file, f'https://127.0.0.1:{server.https_port}/health'],
                              capture_output=True, text=True, timeout=20)
         check_equal(run.stdout, '200', 'curl with the certificate as its authority')
         server.restart()
@@ -349,7 +349,8 @@ def test_sslscan_finds_nothing():
     if shutil.which('sslscan') is None:
         raise Skipped('no sslscan')
     with release_server() as server:
-        run = subprocess.run(['sslscan', '--xml=-', '--no-colour', f'127.0.0.1:{server.https_port}'],
+        address = f'127.0.0.1:{server.https_port}'
+        run = subprocess.run(['sslscan', '--xml=-', '--no-colour', address],
                              capture_output=True, text=True, timeout=200)
         test = ElementTree.fromstring(run.stdout).find('ssltest')
         enabled = {(item.get('type'), item.get('version')) for item in test.findall('protocol')

@@ -274,8 +274,9 @@ class Traffic:
         if not self.history:
             return None
         old = self.pick(self.history)
-        again = Request('again: ' + old.about.replace('again: ', ''), old.method, old.path, old.fields,
-                        old.bearer, old.address, old.agent, old.key, old.if_match)
+        about = 'again: ' + old.about.replace('again: ', '')
+        again = Request(about, old.method, old.path, old.fields, old.bearer,
+                        old.address, old.agent, old.key, old.if_match)
         session = world.bearers.get(old.bearer)
         if session is not None and self.chance(0.5):
             others = [text for text, owner in world.bearers.items()

@@ -119,7 +119,8 @@ TEST(limiter_keeps_its_word) {
                 EXPECT(take(round, limit, now_us).is_allowed);
             }
             /* The tiny steps above may have leaked one drop meanwhile. */
-            EXPECT(!take(round, limit, now_us).is_allowed || !take(round, limit, now_us).is_allowed);
+            EXPECT(!take(round, limit, now_us).is_allowed ||
+                   !take(round, limit, now_us).is_allowed);
         } else {
             for (uint32_t i = 0; i < limit; i++) {
                 EXPECT(take(round, limit, whole_us).is_allowed);

@@ -47,7 +47,12 @@ struct user {
     struct str address; /* JSON text: an object or a string, as it was sent */
     int64_t privacy_accepted_at;
     bool marketing_consent;
+    int64_t factors; /* bits of enum user_factor; absent = none */
 };
+
+/* Second factors that are set up and proven. Kept with the user so that lists and views need not
+ * look into other tables; written only by the command that writes the factor's own record. */
+enum user_factor { USER_FACTOR_TOTP = 1 << 0, USER_FACTOR_PASSKEY = 1 << 1 };
 
 enum session_status { SESSION_ACTIVE, SESSION_REVOKED };
 
@@ -114,6 +119,7 @@ enum { FAILURES_INDEX_EXPIRES };
 extern const char *const user_status_names[];
 
 extern const struct module auth_module;
+extern const struct module totp_module; /* second factor: one-time codes */
 extern const struct authenticator auth_authenticator;
 
 /* ERR_NOT_FOUND also for deleted users. */
@@ -122,8 +128,10 @@ enum err user_get(const struct store_view *view, struct id id, struct arena *are
 /* `email` in lower case. */
 enum err user_find_email(const struct store_view *view, struct str email, struct arena *arena,
                          struct user *user);
-enum err user_find_username(const struct store_view *view, struct str username,
-                            struct arena *arena, struct user *user);
+enum err user_find_username(const struct store_view *view, struct str username, struct arena *arena,
+                            struct user *user);
+/* Adds or removes a bit of user->factors and stamps updated_at. The caller puts the record. */
+void user_set_factor(struct user *user, enum user_factor factor, bool is_set, int64_t now_us);
 bool user_any_admin(const struct store_view *view, struct arena *arena);
 
 /* ---- how a user looks in replies ---- */

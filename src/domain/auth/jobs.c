@@ -2,6 +2,8 @@
 #include "domain/auth/jobs.h"
 
 #include "base/time.h"
+#include "domain/auth/pending.h"
+#include "domain/auth/totp.h"
 
 enum { PRUNE_MAX = 256 };
 
@@ -65,4 +67,44 @@ const struct command_row auth_prune_command = {
     .frees_room = true,
     .check = prune_check,
     .apply = prune_apply,
+};
+
+/* A pending login that has expired stays for an hour, so that its owner is told so. */
+static bool pending_due(struct store_tx *tx, const struct command *command) {
+    struct pending_login pending;
+    if (!first_due(tx, command, &pending_login_table, PENDING_INDEX_EXPIRES, &pending,
+                   &pending.expires_at, command->now_us - TIME_US_PER_HOUR)) {
+        return false;
+    }
+    store_del(tx, &pending_login_table, pending.token_hash);
+    return true;
+}
+
+/* Proven factors are not in this index. */
+static bool setup_due(struct store_tx *tx, const struct command *command) {
+    struct totp_factor factor;
+    if (!first_due(tx, command, &totp_factor_table, TOTP_INDEX_PENDING, &factor,
+                   &factor.pending_until, command->now_us)) {
+        return false;
+    }
+    CHECK(!factor.is_verified);
+    store_del(tx, &totp_factor_table, id_bytes(&factor.user_id));
+    return true;
+}
+
+static void factor_prune_apply(struct store_tx *tx, const struct command *command,
+                               struct outcome *outcome) {
+    (void)outcome;
+    bool has_more = true;
+    for (uint32_t i = 0; i < PRUNE_MAX && has_more; i++) {
+        bool was_pending = pending_due(tx, command);
+        has_more = setup_due(tx, command) || was_pending;
+    }
+}
+
+const struct command_row factor_prune_command = {
+    .name = "factor.prune",
+    .frees_room = true,
+    .check = prune_check,
+    .apply = factor_prune_apply,
 };

@@ -5,5 +5,7 @@
 #include "domain/auth/auth.h"
 
 extern const struct command_row auth_prune_command;
+/* The same for pending logins and set-ups that were not finished. */
+extern const struct command_row factor_prune_command;
 
 #endif

@@ -6,14 +6,18 @@
  *   step 1: the check is done; an old or imported hash that fitted is made anew
  *   step 2: the new hash is there; sign the access token; queue
  *
+ * Who has a second factor gets a session only with a good code: in the same request, or in a second
+ * one for which this one leaves a pending login (pending.h, totp_login.c).
+ *
  * A failed login is not a refused command: it counts, and it leaves an audit record.
  */
 #include "domain/auth/login.h"
 
 #include <string.h>
 
-#include "domain/auth/rules.h"
+#include "domain/auth/pending.h"
 #include "domain/auth/tokens.h"
+#include "domain/auth/totp.h"
 #include "domain/auth/views.h"
 
 struct login_body {
@@ -155,10 +159,8 @@ static void login_reply(const struct command *command, const struct user *user,
     outcome->message = "Login successful";
 }
 
-static void login_succeed(struct store_tx *tx, const struct command *command, struct user *user,
-                          struct outcome *outcome) {
-    const struct login_prepared *prepared = command->prepared;
-    const struct login_body *body = command->body;
+void login_finish(struct store_tx *tx, const struct command *command, struct user *user,
+                  const struct token_set *tokens, bool is_remembered, struct outcome *outcome) {
     char address[NET_ADDRESS_TEXT_MAX];
     struct buf out = buf_over(address, sizeof(address));
     net_address_format(command->peer, &out);
@@ -166,21 +168,53 @@ static void login_succeed(struct store_tx *tx, const struct command *command, st
     user->last_login_ip = buf_str(&out);
     SCHEMA_SET(&user_schema, user, last_login_at);
     SCHEMA_SET(&user_schema, user, last_login_ip);
-    if (!str_is_none(prepared->new_hash)) {
-        user->password_hash = prepared->new_hash;
-    }
     store_put(tx, &user_table, user);
-    tokens_open_session(tx, command, user, &prepared->tokens, body->remember_me, outcome);
+    tokens_open_session(tx, command, user, tokens, is_remembered, outcome);
     login_reply(command, user, outcome);
 }
 
-static void login_locked(const struct command *command, const struct lockout *lockout,
-                         struct outcome *outcome) {
-    outcome->err = ERR_ACCOUNT_LOCKED;
-    yyjson_mut_val *details = outcome_details(outcome, command);
-    json_add_time(outcome->doc, details, "locked_until", lockout->locked_until, TIME_FORM_RFC3339);
-    outcome->retry_after_s =
-        (uint32_t)((lockout->locked_until - command->now_us) / INT64_C(1000000) + 1);
+/* The first of the three names that was sent. */
+static struct str login_code(const struct login_body *body) {
+    if (!str_is_none(body->two_factor_code)) {
+        return body->two_factor_code;
+    }
+    return str_is_none(body->mfa_code) ? body->totp_code : body->mfa_code;
+}
+
+/* 200, but no session yet. The names are those of both contracts. */
+static void login_wait(struct store_tx *tx, const struct command *command, const struct user *user,
+                       struct outcome *outcome) {
+    const struct login_body *body = command->body;
+    if (totp_is_locked(store_tx_view(tx), command, user->id, outcome)) {
+        return;
+    }
+    pending_open(tx, command, user, body->remember_me, outcome);
+    json_add_bool(outcome->doc, outcome->data, "requires_totp", true);
+    json_add_str(outcome->doc, outcome->data, "code", STR("2FA_REQUIRED"));
+    outcome->message = "Send a one-time code to finish the login";
+    outcome->action = "user.login.pending";
+}
+
+/* The password was right. Is that enough? When the factor cannot be read, it is not. */
+static void login_go_on(struct store_tx *tx, const struct command *command, struct user *user,
+                        struct outcome *outcome) {
+    const struct login_prepared *prepared = command->prepared;
+    const struct login_body *body = command->body;
+    struct str code = login_code(body);
+    struct totp_factor factor;
+    if (!str_is_none(prepared->new_hash)) {
+        user->password_hash = prepared->new_hash;
+        store_put(tx, &user_table, user);
+    }
+    enum err err = totp_get_verified(store_tx_view(tx), user->id, command->arena, &factor);
+    if (err != ERR_OK && err != ERR_NOT_FOUND) {
+        outcome->err = ERR_INTERNAL;
+    } else if (err == ERR_OK && str_is_none(code)) {
+        login_wait(tx, command, user, outcome);
+    } else if (err == ERR_NOT_FOUND ||
+               totp_spend(tx, command, &factor, code, TOTP_ANY, ERR_CODE_WRONG_LOGIN, outcome)) {
+        login_finish(tx, command, user, &prepared->tokens, body->remember_me, outcome);
+    }
 }
 
 static void login_apply(struct store_tx *tx, const struct command *command,
@@ -202,12 +236,12 @@ static void login_apply(struct store_tx *tx, const struct command *command,
             lockout_count(tx, command, &lockout);
         }
     } else if (lockout.locked_until != 0) {
-        login_locked(command, &lockout, outcome);
+        lockout_reply(command, &lockout, outcome);
     } else if (user.status == USER_SUSPENDED || user.status == USER_INACTIVE) {
         outcome->err = ERR_ACCOUNT_INACTIVE;
     } else {
         lockout_clear(tx, &lockout);
-        login_succeed(tx, command, &user, outcome);
+        login_go_on(tx, command, &user, outcome);
     }
 }
 
@@ -257,3 +291,52 @@ static const struct field login_data_fields[] = {
 };
 
 const struct schema login_data_schema = SCHEMA("LoginData", struct login_data, login_data_fields);
+
+/* What login answers: LoginData, or what a pending login needs to go on. */
+struct login_answer {
+    struct schema_set set;
+    struct str user;
+    struct str user_id;
+    struct str token;
+    int64_t expires_at;
+    struct str session_id;
+    struct str access_token;
+    struct str refresh_token;
+    struct str token_type;
+    int64_t expires_in;
+    struct str mfa_compliance;
+    bool requires_totp;
+    bool mfa_required;
+    struct str temp_token;
+    struct str code;
+};
+
+static const struct field login_answer_fields[] = {
+    FIELD(struct login_answer, user, FIELD_JSON, .flags = FIELD_OMIT, .doc = "The user."),
+    FIELD(struct login_answer, user_id, FIELD_TEXT, .flags = FIELD_OMIT, .doc = "Its id."),
+    FIELD(struct login_answer, token, FIELD_TEXT, .flags = FIELD_OMIT,
+          .doc = "Opaque session token: Bearer for the session's life."),
+    FIELD(struct login_answer, expires_at, FIELD_TIME, .flags = FIELD_OMIT,
+          .time_form = TIME_FORM_RFC3339, .doc = "End of the session."),
+    FIELD(struct login_answer, session_id, FIELD_TEXT, .flags = FIELD_OMIT, .doc = "Session id."),
+    FIELD(struct login_answer, access_token, FIELD_TEXT, .flags = FIELD_OMIT,
+          .doc = "Short-lived JWT (RFC 9068) bound to the session."),
+    FIELD(struct login_answer, refresh_token, FIELD_TEXT, .flags = FIELD_OMIT,
+          .doc = "Exchanges once for new tokens."),
+    FIELD(struct login_answer, token_type, FIELD_TEXT, .flags = FIELD_OMIT,
+          .doc = "Always Bearer."),
+    FIELD(struct login_answer, expires_in, FIELD_INT, .flags = FIELD_REQUIRED,
+          .doc = "Seconds until access_token, or temp_token, expires."),
+    FIELD(struct login_answer, mfa_compliance, FIELD_JSON, .flags = FIELD_OMIT,
+          .doc = "Second-factor policies of the user's organizations."),
+    FIELD(struct login_answer, requires_totp, FIELD_BOOL, .flags = FIELD_OMIT,
+          .doc = "True: no session yet, a one-time code is to follow."),
+    FIELD(struct login_answer, mfa_required, FIELD_BOOL, .flags = FIELD_OMIT, .doc = "The same."),
+    FIELD(struct login_answer, temp_token, FIELD_TEXT, .flags = FIELD_OMIT,
+          .doc = "Proves that the password was right; also in the cookie `session`."),
+    FIELD(struct login_answer, code, FIELD_TEXT, .flags = FIELD_OMIT,
+          .doc = "2FA_REQUIRED when a code is to follow."),
+};
+
+const struct schema login_answer_schema =
+    SCHEMA("LoginAnswer", struct login_answer, login_answer_fields);

@@ -54,6 +54,8 @@ static const struct field user_fields[] = {
           .doc = "When the privacy policy was accepted."),
     FIELD(struct user, marketing_consent, FIELD_BOOL, .tag = 23, .flags = FIELD_HIDDEN,
           .doc = "Consent to advertising."),
+    FIELD(struct user, factors, FIELD_INT, .tag = 24, .flags = FIELD_HIDDEN, .min = 0, .max = 255,
+          .doc = "Second factors that are set up, as bits."),
 };
 
 const struct schema user_schema = SCHEMA("User", struct user, user_fields);

@@ -134,3 +134,13 @@ void lockout_clear(struct store_tx *tx, struct lockout *lockout) {
         store_del(tx, &login_failures_table, lockout->by_account.key);
     }
 }
+
+void lockout_reply(const struct command *command, const struct lockout *lockout,
+                   struct outcome *outcome) {
+    CHECK(lockout->locked_until > command->now_us);
+    outcome->err = ERR_ACCOUNT_LOCKED;
+    yyjson_mut_val *details = outcome_details(outcome, command);
+    json_add_time(outcome->doc, details, "locked_until", lockout->locked_until, TIME_FORM_RFC3339);
+    outcome->retry_after_s =
+        (uint32_t)((lockout->locked_until - command->now_us) / INT64_C(1000000) + 1);
+}

@@ -24,4 +24,8 @@ void lockout_count(struct store_tx *tx, const struct command *command, struct lo
 /* A good login forgets the failures. */
 void lockout_clear(struct store_tx *tx, struct lockout *lockout);
 
+/* ERR_ACCOUNT_LOCKED with locked_until and Retry-After. */
+void lockout_reply(const struct command *command, const struct lockout *lockout,
+                   struct outcome *outcome);
+
 #endif

@@ -5,6 +5,7 @@
 #include "domain/auth/extension.h"
 #include "domain/auth/rules.h"
 #include "domain/auth/tokens.h"
+#include "domain/auth/totp.h"
 #include "domain/auth/views.h"
 
 struct user_data {
@@ -202,6 +203,7 @@ static void delete_apply(struct store_tx *tx, const struct command *command,
     SCHEMA_SET(&user_schema, &user, deleted_at);
     SCHEMA_CLEAR(&user_schema, &user, password_hash);
     SCHEMA_CLEAR(&user_schema, &user, username); /* free again, too */
+    totp_forget(tx, &user, command->now_us);
     store_put(tx, &user_table, &user);
     session_revoke_all(tx, command, user.id, "account_deleted");
     auth_extension()->close_apply(tx, command, user.id);

@@ -33,6 +33,14 @@ enum err user_find_username(const struct store_view *view, struct str username, 
     return find_text(view, USER_INDEX_USERNAME, username, arena, user);
 }
 
+void user_set_factor(struct user *user, enum user_factor factor, bool is_set, int64_t now_us) {
+    int64_t bit = (int64_t)factor;
+    CHECK(bit > 0);
+    user->factors = is_set ? user->factors | bit : user->factors & ~bit;
+    user->updated_at = now_us;
+    SCHEMA_SET(&user_schema, user, factors);
+}
+
 bool user_any_admin(const struct store_view *view, struct arena *arena) {
     char memory[8];
     struct buf key = buf_over(memory, sizeof(memory));

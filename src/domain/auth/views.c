@@ -75,6 +75,8 @@ yyjson_mut_val *user_view_add(yyjson_mut_doc *doc, yyjson_mut_val *object, const
         .status = user->status,
         .role = user->role,
         .is_active = user->status == USER_ACTIVE,
+        .mfa_enabled = user->factors != 0,
+        .two_factor_enabled = user->factors != 0,
     };
     VIEW_TEXT(&view, full_name, arena_copy(arena, user->full_name));
     VIEW_TEXT(&view, first_name, arena_copy(arena, user->first_name));

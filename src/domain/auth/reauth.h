@@ -1,0 +1,28 @@
+/*
+ * Showing again that it is really them, before something that a stolen session must not do
+ * (contract defect 29): a login of the last minutes (setting session.fresh-time), or the password
+ * once more.
+ */
+#ifndef DOMAIN_AUTH_REAUTH_H
+#define DOMAIN_AUTH_REAUTH_H
+
+#include "domain/auth/auth.h"
+
+struct reauth {
+    bool is_given; /* a password was sent */
+    bool is_match;
+    struct str verified_hash; /* the stored one that it fitted */
+};
+
+/* In prepare. STR_NONE: no password was sent. ERR_AGAIN: parked, the next step of prepare calls
+ * reauth_finish. ERR_OK: nothing to wait for. */
+enum err reauth_start(struct request *request, struct str password, struct reauth *reauth);
+void reauth_finish(struct request *request, struct reauth *reauth);
+
+/* In check: ERR_OK, ERR_PASSWORD_WRONG; without a password ERR_REAUTH_REQUIRED when a fresh
+ * login would have been enough, ERR_PASSWORD_REQUIRED when not. A password that was sent must fit,
+ * whether it was needed or not. */
+enum err reauth_check(const struct store_view *view, const struct command *command,
+                      const struct reauth *reauth, bool fresh_is_enough);
+
+#endif

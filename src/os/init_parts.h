@@ -1,0 +1,64 @@
+/* The parts of PID 1, for init.c only. What fails says why on the console by itself. */
+#ifndef OS_INIT_PARTS_H
+#define OS_INIT_PARTS_H
+
+#include "os/dhcp.h"
+#include "os/init_config.h"
+#include "os/init_disk.h"
+#include "os/netlink.h"
+
+/* ---- init_mount.c ---- */
+
+/* Console, kernel file systems, /run, and the switches of the kernel. */
+void init_mount_system(void);
+/* Copies the settings of a NoCloud disk, if there is one. */
+void init_mount_settings(const struct disks *disks);
+/* Formats when the choice says so, mounts at /data, lets it grow, says what is wrong with it. */
+bool init_mount_data(const struct disk_choice *choice);
+/* Memory instead of a disk. */
+bool init_mount_memory(void);
+/* Away with it, at the end; what cannot be unmounted becomes read-only. */
+void init_unmount_data(void);
+/* Has the kernel given up writing to it? */
+bool init_data_is_read_only(void);
+
+/* ---- init_net.c ---- */
+
+struct init_net {
+    struct netlink_link link;
+    struct netlink_address address; /* bytes 0 = none yet */
+    struct dhcp dhcp;
+    int fd; /* of DHCP; -1 = not used */
+};
+/* Brings the links up and sets what `ip` says; waits for DHCP, but not for ever. */
+void init_net_start(struct init_net *net, const struct init_config *config);
+/* When init_net_step wants to be called at the latest; INT64_MAX = never. */
+int64_t init_net_due_us(const struct init_net *net);
+/* Something may have come, or it is time. */
+void init_net_step(struct init_net *net);
+
+/* ---- init_power.c ---- */
+
+enum { INIT_BUTTONS_MAX = 4 };
+struct init_buttons {
+    int fds[INIT_BUTTONS_MAX];
+    uint32_t count;
+};
+/* Input devices with a power key. */
+void init_buttons_open(struct init_buttons *buttons);
+/* Was it pressed? */
+bool init_button_read(int fd);
+/* Off or anew, whichever the machine can do. In a container or a test it only exits. */
+_Noreturn void init_power_end(bool is_restart);
+
+/* ---- init_note.c: /data/last-exit ---- */
+
+enum { INIT_NOTE_BYTES_MAX = 512 };
+/* Reads and tells how the last run ended; returns the newest time that the note shows, or 0. */
+int64_t init_note_tell(void);
+/* One line: time, then what happened. */
+void init_note_write(const char *text);
+/* Out-of-memory kills so far. */
+uint64_t init_memory_kills(void);
+
+#endif
