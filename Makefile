@@ -65,6 +65,9 @@ help:
 	@echo 'make tests      build the test programs only'
 	@echo 'make fuzz-run   the fuzzers for longer: MUTATIONS=1000000 SEED=1'
 	@echo 'make bench      install what is missing, measure against other servers'
+	@echo 'make image      build/image: kernel, initramfs, disks, ISO, container'
+	@echo 'make vm         boot it in QEMU, reachable at https://localhost:8443'
+	@echo 'make test-vm    every test of the appliance;  make bench-vm  its boot against others'
 	@echo 'make setup      install what the build needs'
 	@echo 'make clean      remove build/ (the cache of fetched archives stays)'
 
@@ -226,3 +229,5 @@ MUTATIONS ?= 1000000
 SEED      ?= 1
 fuzz-run: $(FUZZ_SOURCES:%.c=build/asan/%)
 	@MUTATIONS=$(MUTATIONS) SEED=$(SEED) tests/run fuzz
+
+include image/image.mk

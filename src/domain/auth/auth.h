@@ -56,6 +56,10 @@ enum user_factor { USER_FACTOR_TOTP = 1 << 0, USER_FACTOR_PASSKEY = 1 << 1 };
 
 enum session_status { SESSION_ACTIVE, SESSION_REVOKED };
 
+/* Active sessions of one user; one more ends the oldest. What ends them all (a new password) must
+ * fit in one command, and the list of them in one reply. */
+enum { SESSIONS_PER_USER_MAX = 200 };
+
 struct session {
     struct schema_set set;
     struct id id;

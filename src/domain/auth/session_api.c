@@ -282,39 +282,25 @@ static const struct field sessions_data_fields[] = {
 const struct schema sessions_data_schema =
     SCHEMA("SessionsData", struct sessions_data, sessions_data_fields);
 
-enum { SESSIONS_LISTED_MAX = 200, SESSIONS_SCANNED_MAX = 2000 };
-
-/* Newest first needs a sort: the index is by owner alone, and owners have few sessions. */
-static void sessions_insert(struct session *list, uint32_t *count, const struct session *session) {
-    uint32_t at = *count < SESSIONS_LISTED_MAX ? *count : SESSIONS_LISTED_MAX - 1;
-    if (*count == SESSIONS_LISTED_MAX && list[at].created_at >= session->created_at) {
-        return;
-    }
-    while (at > 0 && list[at - 1].created_at < session->created_at) {
-        list[at] = list[at - 1];
-        at--;
-    }
-    list[at] = *session;
-    if (*count < SESSIONS_LISTED_MAX) {
-        (*count)++;
-    }
-}
-
-static enum err sessions_collect(const struct request *request, const struct store_view *view,
-                                 struct session *list, uint32_t *count) {
+/* The index has the active ones together, by age. */
+static enum err sessions_collect(struct request *request, const struct store_view *view,
+                                 yyjson_mut_val *list, uint32_t *count) {
     const struct command *command = &request->command;
-    char key_bytes[ID_BYTES];
+    char key_bytes[STORE_KEY_BYTES_MAX];
     struct buf key = buf_over(key_bytes, sizeof(key_bytes));
     struct store_scan scan;
+    struct session session;
     store_key_put_id(&key, command->caller.user_id);
+    store_key_put_int(&key, SESSION_ACTIVE);
     enum err err = store_scan_open(&scan, view, caller_scope(&command->caller), &session_table,
-                                   SESSION_INDEX_USER, buf_str(&key), STR_NONE, false);
-    for (uint32_t i = 0; err == ERR_OK && i < SESSIONS_SCANNED_MAX; i++) {
-        struct session session;
+                                   SESSION_INDEX_USER, buf_str(&key), STR_NONE, true);
+    for (uint32_t i = 0; err == ERR_OK && i < SESSIONS_PER_USER_MAX; i++) {
         err = store_scan_next(&scan, request->arena, &session);
-        if (err == ERR_OK && session.status == SESSION_ACTIVE &&
-            session.expires_at > command->now_us) {
-            sessions_insert(list, count, &session);
+        if (err == ERR_OK && session.expires_at > command->now_us) {
+            yyjson_mut_arr_append(list, session_view_make(request->outcome.doc, &session,
+                                                          command->caller.session_id,
+                                                          request->arena));
+            (*count)++;
         }
     }
     store_scan_close(&scan);
@@ -325,23 +311,11 @@ enum err sessions_read(struct request *request, const struct store_view *view) {
     const struct command *command = &request->command;
     struct outcome *outcome = &request->outcome;
     uint32_t count = 0;
-    struct session *list = arena_take(request->arena, SESSIONS_LISTED_MAX * sizeof(struct session));
-    if (list == NULL) {
-        return ERR_NO_MEMORY;
-    }
-    enum err err = sessions_collect(request, view, list, &count);
-    if (err != ERR_OK) {
-        return err;
-    }
     yyjson_mut_val *data = outcome_data(outcome, command);
     yyjson_mut_val *sessions = json_add_array(outcome->doc, data, "sessions");
-    for (uint32_t i = 0; i < count; i++) {
-        yyjson_mut_arr_append(
-            sessions,
-            session_view_make(outcome->doc, &list[i], command->caller.session_id, request->arena));
-    }
+    enum err err = sessions_collect(request, view, sessions, &count);
     json_add_int(outcome->doc, data, "count", count);
-    return ERR_OK;
+    return err;
 }
 
 struct session_params {

@@ -143,6 +143,86 @@ void tokens_reply(const struct command *command, const struct token_set *tokens,
     pair_reply(outcome->doc, json_add_object(outcome->doc, data, "tokens"), command, tokens);
 }
 
+/* ---- revoking ---- */
+
+void session_revoke(struct store_tx *tx, const struct command *command, struct session *session,
+                    const char *reason) {
+    if (session->status == SESSION_REVOKED) {
+        return;
+    }
+    session->status = SESSION_REVOKED;
+    session->revoked_at = command->now_us;
+    session->revoked_reason = str_from_c(reason);
+    session->updated_at = command->now_us;
+    SCHEMA_SET(&session_schema, session, revoked_at);
+    SCHEMA_SET(&session_schema, session, revoked_reason);
+    store_put(tx, &session_table, session);
+}
+
+/* The user's active sessions, oldest first. `key` must live until the scan is closed. */
+static enum err active_open(struct store_scan *scan, const struct store_view *view,
+                            struct id user_id, struct buf *key) {
+    struct store_scope owner = {.kind = STORE_SCOPE_OWNER, .owner = user_id};
+    store_key_put_id(key, user_id);
+    store_key_put_int(key, SESSION_ACTIVE);
+    return store_scan_open(scan, view, owner, &session_table, SESSION_INDEX_USER, buf_str(key),
+                           STR_NONE, false);
+}
+
+static void active_close(struct store_scan *scan, enum err err) {
+    store_scan_close(scan);
+    if (err != ERR_OK && err != ERR_END) {
+        panic_exit("auth", "the sessions of a user cannot be read: run coffer fsck");
+    }
+}
+
+/* However many there are: each row has the same small memory, and the loop gets its turns. */
+void session_revoke_all(struct store_tx *tx, const struct command *command, struct id user_id,
+                        const char *reason) {
+    char key_bytes[STORE_KEY_BYTES_MAX];
+    struct buf key = buf_over(key_bytes, sizeof(key_bytes));
+    struct store_scan scan;
+    struct arena row;
+    arena_init(&row, command->arena->pool, ARENA_BLOCK_BYTES);
+    enum err err = active_open(&scan, store_tx_view(tx), user_id, &key);
+    while (err == ERR_OK) {
+        struct session session;
+        err = store_scan_next(&scan, &row, &session);
+        if (err == ERR_OK) {
+            session_revoke(tx, command, &session, reason);
+        }
+        arena_reset(&row);
+        store_tx_breathe(tx);
+    }
+    active_close(&scan, err);
+}
+
+/* Before one more is opened. */
+static void sessions_make_room(struct store_tx *tx, const struct command *command,
+                               struct id user_id) {
+    char key_bytes[STORE_KEY_BYTES_MAX];
+    struct buf key = buf_over(key_bytes, sizeof(key_bytes));
+    struct store_scan scan;
+    struct session oldest;
+    struct session other;
+    struct arena row;
+    uint32_t count = 0;
+    arena_init(&row, command->arena->pool, ARENA_BLOCK_BYTES);
+    enum err err = active_open(&scan, store_tx_view(tx), user_id, &key);
+    while (err == ERR_OK && count < SESSIONS_PER_USER_MAX) {
+        err = count == 0 ? store_scan_next(&scan, command->arena, &oldest)
+                         : store_scan_next(&scan, &row, &other);
+        arena_reset(&row);
+        count += err == ERR_OK;
+    }
+    active_close(&scan, err);
+    if (count == SESSIONS_PER_USER_MAX) {
+        session_revoke(tx, command, &oldest, "too_many_sessions");
+    }
+}
+
+/* ---- opening ---- */
+
 void tokens_open_session(struct store_tx *tx, const struct command *command,
                          const struct user *user, const struct token_set *tokens,
                          bool is_remembered, struct outcome *outcome) {
@@ -170,6 +250,7 @@ void tokens_open_session(struct store_tx *tx, const struct command *command,
     if (str_is_none(session.user_agent)) {
         SCHEMA_CLEAR(&session_schema, &session, user_agent);
     }
+    sessions_make_room(tx, command, user->id);
     store_put(tx, &session_table, &session);
     tokens_put_refresh(tx, command, tokens);
     outcome->resource = session.id;
@@ -178,49 +259,6 @@ void tokens_open_session(struct store_tx *tx, const struct command *command,
     json_add_time(outcome->doc, data, "expires_at", session.expires_at, TIME_FORM_RFC3339);
     json_add_id(outcome->doc, data, "session_id", session.id);
     tokens_reply(command, tokens, outcome);
-}
-
-/* ---- revoking ---- */
-
-void session_revoke(struct store_tx *tx, const struct command *command, struct session *session,
-                    const char *reason) {
-    if (session->status == SESSION_REVOKED) {
-        return;
-    }
-    session->status = SESSION_REVOKED;
-    session->revoked_at = command->now_us;
-    session->revoked_reason = str_from_c(reason);
-    session->updated_at = command->now_us;
-    SCHEMA_SET(&session_schema, session, revoked_at);
-    SCHEMA_SET(&session_schema, session, revoked_reason);
-    store_put(tx, &session_table, session);
-}
-
-/* However many there are: each row has the same small memory, and the loop gets its turns. */
-void session_revoke_all(struct store_tx *tx, const struct command *command, struct id user_id,
-                        const char *reason) {
-    char key_bytes[ID_BYTES];
-    struct buf key = buf_over(key_bytes, sizeof(key_bytes));
-    struct store_scope owner = {.kind = STORE_SCOPE_OWNER, .owner = user_id};
-    struct store_scan scan;
-    struct arena row;
-    store_key_put_id(&key, user_id);
-    arena_init(&row, command->arena->pool, ARENA_BLOCK_BYTES);
-    enum err err = store_scan_open(&scan, store_tx_view(tx), owner, &session_table,
-                                   SESSION_INDEX_USER, buf_str(&key), STR_NONE, false);
-    while (err == ERR_OK) {
-        struct session session;
-        err = store_scan_next(&scan, &row, &session);
-        if (err == ERR_OK) {
-            session_revoke(tx, command, &session, reason);
-        }
-        arena_reset(&row);
-        store_tx_breathe(tx);
-    }
-    store_scan_close(&scan);
-    if (err != ERR_END) {
-        panic_exit("auth", "the sessions of a user cannot be read: run coffer fsck");
-    }
 }
 
 /* ---- resolving ---- */

@@ -1,0 +1,124 @@
+# The appliance: kernels, file systems, disks, container. Part of the Makefile.
+#
+#   build/kernel/NAME/         objects of a kernel; a changed line compiles what hangs on it
+#   build/image/vmlinux        direct boot of every machine, uncompressed (PVH)
+#   build/image/vmlinux-mmio   the same for microvm and Firecracker only
+#   build/image/bzImage        the first one, compressed
+#   build/image/coffer.cpio    the server as /init, what direct boot calls the initrd
+#   build/image/coffer.efi     kernel and server in one file: UEFI, or direct boot without initrd
+#   build/image/coffer.raw     disk: two slots for the kernel, one partition for the data
+#   build/image/coffer.qcow2   the same disk, compressed
+#   build/image/coffer.iso     optical medium or stick
+#   build/image/coffer-oci     container image as OCI layout, and .tar of it for `docker load`
+#   build/image/coffer.spdx.json, SHA256SUMS
+#
+# Everything is the same bytes for the same sources and compiler; no step needs root.
+
+IMAGE   := build/image
+KERNELS := universal mmio
+
+# The day of the pinned kernel source: the newest thing that a fresh copy cannot do without.
+SOURCE_DATE_EPOCH ?= 1794824220
+export SOURCE_DATE_EPOCH
+
+CERTIFICATES   ?= /etc/ssl/certs/ca-certificates.crt
+COFFER_VERSION  = $(shell sed -n 's/.*COFFER_VERSION "\(.*\)".*/\1/p' src/base/version.h)
+
+IMAGE_FILES := $(addprefix $(IMAGE)/,vmlinux vmlinux-mmio bzImage coffer.cpio coffer.efi \
+                 coffer.qcow2 coffer.iso coffer-oci.tar)
+
+.PHONY: image vm test-vm bench-vm image-files
+image:
+	@tests/setup build image
+	@$(MAKE) --no-print-directory image-files
+
+image-files: $(IMAGE_FILES) $(IMAGE)/coffer.raw $(IMAGE)/coffer.spdx.json $(IMAGE)/SHA256SUMS
+	@ls -l $(IMAGE_FILES) | awk '{ printf "size    %-30s %9d bytes\n", $$NF, $$5 }'
+
+vm:
+	@tests/setup build image vm
+	@$(MAKE) --no-print-directory $(IMAGE)/vmlinux $(IMAGE)/coffer.cpio
+	@qemu/run
+
+test-vm:
+	@tests/setup build image vm
+	@$(MAKE) --no-print-directory image-files
+	@tests/vm/all
+
+bench-vm:
+	@tests/setup build image vm
+	@$(MAKE) --no-print-directory $(IMAGE)/vmlinux $(IMAGE)/vmlinux-mmio $(IMAGE)/coffer.cpio
+	@tests/vm/bench
+
+# --- kernel ----------------------------------------------------------------------------------
+
+# Unpacking it makes 80,000 files look new, so only its own row of the manifest counts.
+build/vendor/linux.row: vendor/manifest
+	@mkdir -p $(@D)
+	@grep '^linux ' $< | cmp -s - $@ || grep '^linux ' $< >$@
+
+build/vendor/linux.stamp: build/vendor/linux.row
+	@vendor/fetch linux build/vendor/linux
+	@touch $@
+
+build/kernel/%.stamp: image/kernel/build image/kernel/universal.fragment \
+  image/kernel/mmio.fragment build/vendor/linux.stamp
+	@echo 'kernel  $* (minutes the first time)'
+	@image/kernel/build $* build/vendor/linux build/kernel/$*
+	@touch $@
+
+$(IMAGE)/vmlinux: build/kernel/universal.stamp
+	@mkdir -p $(@D)
+	@cp build/kernel/universal/vmlinux-pvh $@
+
+$(IMAGE)/vmlinux-mmio: build/kernel/mmio.stamp
+	@mkdir -p $(@D)
+	@cp build/kernel/mmio/vmlinux-pvh $@
+
+$(IMAGE)/bzImage: build/kernel/universal.stamp
+	@mkdir -p $(@D)
+	@cp build/kernel/universal/arch/x86/boot/bzImage $@
+
+# --- with the server -------------------------------------------------------------------------
+
+$(IMAGE)/coffer.cpio: image/initramfs build/coffer
+	@mkdir -p $(@D)
+	@image/initramfs build/coffer $@
+
+# A copy of the kernel's objects, so that only the link is done again for another server.
+build/kernel/efi.stamp: build/kernel/universal.stamp
+	@rm -rf $(@:.stamp=)
+	@mkdir $(@:.stamp=)
+	@cp -a build/kernel/universal/. $(@:.stamp=)
+	@touch $@
+
+$(IMAGE)/coffer.efi: build/kernel/efi.stamp $(IMAGE)/coffer.cpio
+	@echo 'link    $@'
+	@INITRAMFS=$(IMAGE)/coffer.cpio image/kernel/build universal build/vendor/linux build/kernel/efi
+	@cp build/kernel/efi/arch/x86/boot/bzImage $@
+
+# --- disks and containers --------------------------------------------------------------------
+
+$(IMAGE)/coffer.raw: image/disk $(IMAGE)/coffer.efi
+	@echo 'disk    $@'
+	@image/disk $(IMAGE)/coffer.efi $@
+
+$(IMAGE)/coffer.qcow2: $(IMAGE)/coffer.raw
+	@qemu-img convert -c -O qcow2 $< $@
+
+$(IMAGE)/coffer.iso: image/iso $(IMAGE)/coffer.efi
+	@echo 'iso     $@'
+	@image/iso $(IMAGE)/coffer.efi $@
+
+$(IMAGE)/coffer-oci.tar: image/oci build/coffer $(CERTIFICATES)
+	@echo 'oci     $@'
+	@mkdir -p $(@D)
+	@image/oci build/coffer $(CERTIFICATES) $(COFFER_VERSION) $(IMAGE)/coffer-oci
+
+# --- papers ----------------------------------------------------------------------------------
+
+$(IMAGE)/coffer.spdx.json: image/sbom vendor/manifest $(IMAGE_FILES)
+	@image/sbom $(COFFER_VERSION) '$(LIBRARIES)' $@ $(IMAGE_FILES)
+
+$(IMAGE)/SHA256SUMS: $(IMAGE)/coffer.spdx.json $(IMAGE_FILES) $(IMAGE)/coffer.raw
+	@cd $(IMAGE) && sha256sum $(notdir $(sort $^)) >SHA256SUMS

@@ -1,0 +1,211 @@
+"""A virtual machine of the appliance: starts QEMU through qemu/machine, reads the console, talks to
+the server inside through a forwarded port, stops it in the ways a machine can stop."""
+
+import atexit
+import http.client
+import json
+import os
+import re
+import shutil
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, 'tests', 'http'))
+
+from client import Client  # noqa: E402
+from server import free_port  # noqa: E402
+
+IMAGE = os.environ.get('COFFER_IMAGE') or os.path.join(ROOT, 'build', 'image')
+BOOT_SECONDS_MAX = 120  # a hundred times the usual: the machine may be busy
+STOP_SECONDS_MAX = 60
+PASSWORD = 'Correct-Horse-42-Battery'
+
+_machines = []
+
+
+def image(name):
+    return os.path.join(IMAGE, name)
+
+
+def kill_forgotten():
+    """A failed test leaves its machine behind."""
+    for machine in _machines:
+        machine.pull_plug()
+        shutil.rmtree(machine.folder, ignore_errors=True)
+
+
+atexit.register(kill_forgotten)
+
+
+class Machine:
+    """One guest at a time over one data disk. `kind` is qemu/machine's --machine."""
+
+    def __init__(self, kind='microvm', kernel=None, initrd=None, boot=None, memory=128, append='',
+                 data_mib=256, is_counting=False, extra=()):
+        self.folder = tempfile.mkdtemp(prefix='coffer-vm-')
+        self.port = free_port()
+        self.kind = kind
+        self.boot = boot
+        self.kernel = kernel or (None if boot else image('vmlinux'))
+        self.initrd = initrd or (None if boot else image('coffer.cpio'))
+        self.memory = memory
+        self.append = append
+        self.is_counting = is_counting
+        self.extra = list(extra)
+        self.data = None
+        if data_mib:
+            self.data = self.path('data.raw')
+            with open(self.data, 'wb') as disk:
+                disk.truncate(data_mib << 20)
+        self.process = None
+        self.clients = []
+        self.console_start = 0  # of the running guest
+        _machines.append(self)
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def command(self):
+        options = {
+            '--machine': self.kind, '--kernel': self.kernel, '--initrd': self.initrd,
+            '--boot': self.boot, '--data': self.data, '--memory': str(self.memory),
+            '--forward': f'{self.port}:8443', '--qmp': self.path('qmp'),
+            '--append': self.append and self.kernel and self.append,
+            '--vars': self.path('vars.fd') if self.kind == 'uefi' else None,
+        }
+        words = [os.path.join(ROOT, 'qemu', 'machine')]
+        for name, value in options.items():
+            words += [name, value] if value else []
+        words += ['--count'] if self.is_counting else []
+        return words + ['--'] + self.extra
+
+    # ---- life ----
+
+    def spawn(self):
+        """Starts it and does not wait."""
+        if os.path.exists(self.path('qmp')):
+            os.remove(self.path('qmp'))
+        with open(self.path('console'), 'ab') as console:
+            self.console_start = console.tell()
+            self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL,
+                                            stdout=console, stderr=subprocess.STDOUT)
+        return self
+
+    def start(self):
+        """Starts it and waits until it serves."""
+        self.spawn()
+        self.wait('serves', self.serves)
+        return self
+
+    def console(self):
+        """What the running guest has written."""
+        with open(self.path('console'), 'rb') as console:
+            console.seek(self.console_start)
+            return console.read().decode('utf-8', 'replace').replace('\r', '')
+
+    def is_running(self):
+        return self.process is not None and self.process.poll() is None
+
+    def wait(self, what, condition, seconds=BOOT_SECONDS_MAX):
+        """Until the condition holds; a guest that ended before or takes too long is a failure."""
+        deadline = time.monotonic() + seconds
+        while True:
+            result = condition()
+            if result:
+                return result
+            if not self.is_running():
+                raise AssertionError(f'the machine ended before it {what}:\n{self.tail()}')
+            if time.monotonic() > deadline:
+                raise AssertionError(f'after {seconds} s the machine still not {what}:\n'
+                                     f'{self.tail()}')
+            time.sleep(0.01)
+
+    def wait_console(self, pattern, seconds=BOOT_SECONDS_MAX):
+        """Until the console shows the pattern; returns the match."""
+        return self.wait(f'says {pattern!r}', lambda: re.search(pattern, self.console()), seconds)
+
+    def wait_end(self, seconds=STOP_SECONDS_MAX):
+        """Until QEMU has ended by itself."""
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f'after {seconds} s the machine still runs:\n'
+                                 f'{self.tail()}') from None
+
+    def tail(self):
+        return self.console()[-3000:]
+
+    def power_button(self):
+        self.close_clients()
+        self.qmp('system_powerdown')
+
+    def pull_plug(self):
+        """The end of QEMU; what the guest had not flushed may or may not be on the disk."""
+        self.close_clients()
+        if self.is_running():
+            self.process.kill()
+            self.process.wait()
+
+    def qmp(self, command, **arguments):
+        words = [os.path.join(ROOT, 'qemu', 'qmp'), self.path('qmp'), command]
+        words += [json.dumps(arguments)] if arguments else []
+        done = subprocess.run(words, check=True, capture_output=True, text=True, timeout=30)
+        return json.loads(done.stdout)
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, kind, value, trace):
+        self.pull_plug()
+        if kind is None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            _machines.remove(self)
+
+    # ---- talking ----
+
+    def client(self, token=None):
+        client = Client('127.0.0.1', self.port, token=token)
+        self.clients.append(client)
+        return client
+
+    def close_clients(self):
+        for client in self.clients:
+            client.connection.close()
+        self.clients = []
+
+    def serves(self):
+        """Is /health answered with 200? QEMU takes connections before the guest does."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        connection = http.client.HTTPSConnection('127.0.0.1', self.port, timeout=10,
+                                                 context=context)
+        try:
+            connection.request('GET', '/health')
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def register(self, name):
+        """A new account; returns its address."""
+        email = f'{name}@example.com'
+        reply = self.client().post('/api/v1/auth/register', {
+            'email': email, 'password': PASSWORD, 'full_name': name.title()})
+        if reply.status != 201:
+            raise AssertionError(f'register: {reply.status} {reply.text[:600]}')
+        return email
+
+    def login(self, email):
+        """A client that is logged in."""
+        client = self.client()
+        reply = client.post('/api/v1/auth/login', {'email': email, 'password': PASSWORD})
+        if reply.status != 200:
+            raise AssertionError(f'login: {reply.status} {reply.text[:600]}')
+        client.token = reply.data['token']
+        return client
