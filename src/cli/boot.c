@@ -153,6 +153,7 @@ bool cli_engine_open(const struct cli_options *options, struct engine **engine) 
         .modules = cli_modules,
         .module_count = cli_module_count,
         .authenticator = &auth_authenticator,
+        .keys = &orgs_key_authenticator,
     };
     const char *problem = NULL;
     if (!cli_folder_make(options) || !cli_key_load(options, true, &engine_options.seal_key)) {

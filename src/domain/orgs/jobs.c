@@ -5,6 +5,8 @@
  */
 #include "domain/orgs/jobs.h"
 
+#include "domain/orgs/keys.h"
+
 enum { PURGE_ROWS_MAX = 256 };
 
 /* Every table whose rows belong to an organization; the index starts with it. */
@@ -13,6 +15,7 @@ static const struct purge_table {
     uint32_t index;
 } purge_tables[] = {
     {&member_table, MEMBER_INDEX_PAIR},
+    {&api_key_table, KEY_INDEX_OWNER},
 };
 
 /* True when nothing is left in this table. */

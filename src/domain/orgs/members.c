@@ -62,6 +62,8 @@ void member_put_new(struct store_tx *tx, const struct command *command,
     SCHEMA_CLEAR(&member_schema, member, deleted_at);
     if (id_is_zero(invited_by)) {
         SCHEMA_CLEAR(&member_schema, member, invited_by_id);
+    }
+    if (organization->member_count == 0) {
         SCHEMA_CLEAR(&member_schema, member, invited_at);
     }
     store_put(tx, &member_table, member);

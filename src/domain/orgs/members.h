@@ -10,7 +10,8 @@ bool member_has_other_owner(const struct store_view *view, struct id organizatio
 /* ERR_LIMIT when the user belongs to as many organizations as one may. */
 enum err member_has_room(const struct store_view *view, struct id user_id, struct arena *arena);
 
-/* A new member; writes the organization's count, too. `invited_by` zero: the founder. */
+/* A new member; writes the organization's count, too. `invited_by` zero: the founder,
+ * or an API key did it. */
 void member_put_new(struct store_tx *tx, const struct command *command,
                     struct organization *organization, struct id user_id, enum member_role role,
                     struct id invited_by, struct member *member);

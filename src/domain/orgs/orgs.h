@@ -69,6 +69,7 @@ enum { ORGANIZATION_INDEX_SLUG, ORGANIZATION_INDEX_PURGE };
 enum { MEMBER_INDEX_PAIR, MEMBER_INDEX_ROLE, MEMBER_INDEX_USER };
 
 extern const struct module orgs_module;
+extern const struct key_authenticator orgs_key_authenticator;
 
 /* What belongs to an organization. */
 struct store_scope organization_scope(struct id organization_id);
@@ -85,7 +86,8 @@ struct organization_access {
     enum member_role role;
 };
 /* ERR_NOT_FOUND: there is no such organization. ERR_FORBIDDEN: the caller is no member of it or
- * less than `least`. */
+ * less than `least`. An API key of the organization counts as an admin: its scopes were asked at
+ * the gate. */
 enum err organization_enter(const struct store_view *view, const struct command *command,
                             struct id organization_id, enum member_role least,
                             struct organization_access *access);
