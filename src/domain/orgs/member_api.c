@@ -79,7 +79,12 @@ static void member_reply(const struct command *command, const struct member *mem
 
 /* ---- the list ---- */
 
-enum { MEMBERS_PAGE_MAX = 500 };
+enum {
+    MEMBERS_PAGE_MAX = 500,
+    /* A page also ends when its members have taken a quarter of a request's memory: names may be
+     * long, and the reply's text needs the rest. */
+    MEMBERS_ROOM_BYTES = REQUEST_ARENA_BYTES_MAX / 4 * 3,
+};
 
 struct members_params {
     struct schema_set set;
@@ -92,7 +97,7 @@ static const struct field members_params_fields[] = {
     FIELD(struct members_params, organization_id, FIELD_ID, .flags = FIELD_REQUIRED,
           .doc = "Organization id."),
     FIELD(struct members_params, limit, FIELD_INT, .min = 1, .max = MEMBERS_PAGE_MAX,
-          .doc = "Members per page; 500 when not given."),
+          .doc = "Members per page, at most; 500 when not given."),
     FIELD(struct members_params, cursor, FIELD_TEXT, .min = 1, .max = 700,
           .doc = "next_cursor of the page before."),
 };
@@ -125,7 +130,7 @@ static enum err members_page(struct request *request, struct store_scan *scan, y
     yyjson_mut_doc *doc = request->outcome.doc;
     enum err err = ERR_OK;
     *count = 0;
-    while (err == ERR_OK && *count < limit) {
+    while (err == ERR_OK && *count < limit && request->arena->bytes_left > MEMBERS_ROOM_BYTES) {
         struct member member;
         struct user user;
         err = store_scan_next(scan, request->arena, &member);
