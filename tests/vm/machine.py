@@ -45,7 +45,7 @@ class Machine:
     """One guest at a time over one data disk. `kind` is qemu/machine's --machine."""
 
     def __init__(self, kind='microvm', kernel=None, initrd=None, boot=None, memory=128, append='',
-                 data_mib=256, is_counting=False, extra=()):
+                 data_mib=1024, is_counting=False, extra=()):
         self.folder = tempfile.mkdtemp(prefix='coffer-vm-')
         self.port = free_port()
         self.kind = kind
@@ -73,7 +73,7 @@ class Machine:
         options = {
             '--machine': self.kind, '--kernel': self.kernel, '--initrd': self.initrd,
             '--boot': self.boot, '--data': self.data, '--memory': str(self.memory),
-            '--forward': f'{self.port}:8443', '--qmp': self.path('qmp'),
+            '--forward': f'{self.port}:443', '--qmp': self.path('qmp'),
             '--append': self.append and self.kernel and self.append,
             '--vars': self.path('vars.fd') if self.kind == 'uefi' else None,
         }
