@@ -37,8 +37,8 @@ static void errors_of_auth(const struct endpoint *endpoint, struct describe_erro
 
 static void errors_of_input(const struct endpoint *endpoint, struct describe_errors *out) {
     error_add(out, ERR_HTTP_MALFORMED);
-    if (endpoint->params != NULL || endpoint->body != NULL) {
-        error_add(out, ERR_VALIDATION);
+    if (endpoint->params != NULL || endpoint->body != NULL || endpoint->command != NULL) {
+        error_add(out, ERR_VALIDATION); /* of a command also the Idempotency-Key */
     }
     if (describe_has_path_params(endpoint)) {
         error_add(out, ERR_NOT_FOUND);

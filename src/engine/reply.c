@@ -14,19 +14,21 @@ enum {
 };
 
 /* On all replies, errors and preflights too. */
-static const char security_headers[] =
-    "X-Content-Type-Options: nosniff\r\n"
-    "X-Frame-Options: DENY\r\n"
-    "X-XSS-Protection: 1; mode=block\r\n"
-    "Referrer-Policy: strict-origin-when-cross-origin\r\n"
-    "Permissions-Policy: geolocation=(), microphone=(), camera=(), payment=(), usb=(), "
-    "magnetometer=(), gyroscope=()\r\n"
-    "Content-Security-Policy: default-src 'self'; script-src 'self'; style-src 'self'; "
-    "img-src 'self' data:; font-src 'self'; connect-src 'self'; media-src 'self'; "
-    "object-src 'none'; frame-src 'none'; frame-ancestors 'none'; base-uri 'self'; "
-    "form-action 'self'\r\n"
-    "X-API-Version: v2.0.0\r\n"
-    "X-Security-Level: financial-grade\r\n";
+#define SECURITY_HEADERS                                                                           \
+    "X-Content-Type-Options: nosniff\r\n"                                                          \
+    "X-Frame-Options: DENY\r\n"                                                                    \
+    "X-XSS-Protection: 1; mode=block\r\n"                                                          \
+    "Referrer-Policy: strict-origin-when-cross-origin\r\n"                                         \
+    "Permissions-Policy: geolocation=(), microphone=(), camera=(), payment=(), usb=(), "           \
+    "magnetometer=(), gyroscope=()\r\n"                                                            \
+    "Content-Security-Policy: default-src 'self'; script-src 'self'; style-src 'self'; "           \
+    "img-src 'self' data:; font-src 'self'; connect-src 'self'; media-src 'self'; "                \
+    "object-src 'none'; frame-src 'none'; frame-ancestors 'none'; base-uri 'self'; "               \
+    "form-action 'self'\r\n"                                                                       \
+    "X-API-Version: v2.0.0\r\n"                                                                    \
+    "X-Security-Level: financial-grade\r\n"
+
+static const char security_headers[] = SECURITY_HEADERS;
 
 static const char transport_header[] =
     "Strict-Transport-Security: max-age=31536000; includeSubDomains; preload\r\n";
@@ -360,7 +362,7 @@ void reply_render_alone(struct http_reply *reply, enum err err) {
     reply->headers = str_from(security_headers, sizeof(security_headers) - 1);
     if (reply->status == 503) {
         reply_bare(reply);
-        reply->headers = STR("Retry-After: 1\r\nCache-Control: no-store\r\n");
+        reply->headers = STR(SECURITY_HEADERS "Retry-After: 1\r\nCache-Control: no-store\r\n");
     }
 }
 

@@ -81,7 +81,7 @@
         "Wrong one-time codes before a login has to begin again.")                                 \
     ROW(FACTOR_PENDING_SECONDS, "factor.login-time", SECONDS, "300", 10, 3600,                     \
         "How long a login waits for its second factor.")                                           \
-    ROW(FACTOR_SETUP_SECONDS, "factor.setup-time", SECONDS, "600", 60, 86400,                      \
+    ROW(FACTOR_SETUP_SECONDS, "factor.setup-time", SECONDS, "600", 10, 86400,                      \
         "How long a new second factor waits for its first code.")                                  \
     ROW(IDEMPOTENCY_SECONDS, "idempotency.time", SECONDS, "86400", 60, 2592000,                    \
         "How long the answer to an Idempotency-Key is kept.")

@@ -56,6 +56,7 @@ static int64_t body_deadline_us(const struct conn *conn) {
 }
 
 static void refuse(struct conn *conn, enum err why);
+static void head_refuse(struct conn *conn, enum err why);
 
 static void on_deadline(struct conn *conn) {
     struct server *server = conn->server;
@@ -82,7 +83,7 @@ static void on_deadline(struct conn *conn) {
         return;
     case CONN_HEAD:
         server->stats.timed_out += 1;
-        refuse(conn, ERR_REQUEST_TIMEOUT);
+        head_refuse(conn, ERR_REQUEST_TIMEOUT);
         conn_advance(conn);
         return;
     case CONN_HANDLER:
@@ -301,6 +302,14 @@ static void head_done(struct conn *conn) {
     }
 }
 
+/* Without a whole head there is an exchange all the same: an empty one, and none of an earlier
+ * request's memory. */
+static void head_refuse(struct conn *conn, enum err why) {
+    memset(&conn->exchange.head, 0, sizeof conn->exchange.head);
+    exchange_begin(conn);
+    refuse(conn, why);
+}
+
 static void head_take(struct conn *conn, struct str bytes) {
     uint32_t before = conn->head_bytes;
     uint32_t room = HTTP_HEAD_BYTES_MAX - before;
@@ -322,9 +331,7 @@ static void head_take(struct conn *conn, struct str bytes) {
     if (err != ERR_OK) {
         conn_plain_ack(conn, taken);
         conn->server->stats.malformed += 1;
-        memset(&conn->exchange.head, 0, sizeof conn->exchange.head);
-        exchange_begin(conn);
-        refuse(conn, err == ERR_AGAIN ? ERR_HEAD_TOO_LARGE : err);
+        head_refuse(conn, err == ERR_AGAIN ? ERR_HEAD_TOO_LARGE : err);
         return;
     }
     CHECK(length > before);

@@ -45,7 +45,7 @@ enum {
     STOP_MAX_S = 310,
     DISK_RETRY_S = 5,
     DISK_REMIND_TRIES = 12,
-    DISK_BROKEN_RETRY_S = 60,
+    BROKEN_RETRY_S = 60,
     /* A clock may be a little off; the note was written by the same one. */
     CLOCK_BACK_MAX_S = 300,
     CLOCK_YEARS_MAX = 20,
@@ -299,7 +299,14 @@ static void hostname_set(const struct init_config *config) {
     }
 }
 
+/* Never goes on without settings that are there: with another sealing key, say, the server would
+ * write what it cannot read later. */
 static void config_load(struct init *init) {
+    disks_scan("/dev", &init->disks);
+    while (!init_mount_settings(&init->disks)) {
+        wait_for(init, BROKEN_RETRY_S);
+        disks_scan("/dev", &init->disks);
+    }
     if (init_config_read(&init->config) != ERR_OK) {
         log_error(AREA, "settings: %s; the server will not start with them", init->config.problem);
     }
@@ -329,7 +336,7 @@ static bool data_try(struct init *init, bool is_said, int64_t *again_s) {
         }
         return false;
     }
-    *again_s = DISK_BROKEN_RETRY_S;
+    *again_s = BROKEN_RETRY_S;
     return init_mount_data(&choice);
 }
 
@@ -373,8 +380,6 @@ static void prepare(struct init *init) {
     signals_open(init);
     init_buttons_open(&init->buttons);
     randomness_wait();
-    disks_scan("/dev", &init->disks);
-    init_mount_settings(&init->disks);
     config_load(init);
     hostname_set(&init->config);
     init_net_start(&init->net, &init->config);

@@ -40,9 +40,9 @@ struct switch_row {
     const char *value;
 };
 
-/* A kernel in trouble starts anew instead of hanging; its messages are nobody else's business. */
+/* A kernel in trouble starts anew (its configuration says how soon) instead of going on; its
+ * messages are nobody else's business. */
 static const struct switch_row switches[] = {
-    {"/proc/sys/kernel/panic", "1"},
     {"/proc/sys/kernel/panic_on_oops", "1"},
     {"/proc/sys/kernel/dmesg_restrict", "1"},
     {"/proc/sys/kernel/kptr_restrict", "2"},
@@ -109,24 +109,26 @@ void init_mount_system(void) {
 
 /* ---- the settings' disk ---- */
 
-void init_mount_settings(const struct disks *disks) {
+bool init_mount_settings(const struct disks *disks) {
     const struct disk *disk = disks_find(disks, DISK_SETTINGS_ISO);
     bool is_iso = disk != NULL;
     disk = is_iso ? disk : disks_find(disks, DISK_SETTINGS_FAT);
     if (disk == NULL) {
-        return;
+        return true;
     }
     (void)mkdir(SETTINGS_FOLDER, 0700);
-    if (mount(disk->path, SETTINGS_FOLDER, is_iso ? "iso9660" : "vfat", SAFE | MS_RDONLY, NULL) !=
-        0) {
+    const char *type = is_iso ? "iso9660" : "vfat";
+    if (mount(disk->path, SETTINGS_FOLDER, type, SAFE | MS_RDONLY, NULL) != 0) {
         log_error(AREA, "the settings on %s cannot be mounted: %s", disk->name, strerror(errno));
-        return;
+        return false;
     }
-    if (init_config_copy(SETTINGS_FOLDER) != ERR_OK) {
+    bool is_read = init_config_copy(SETTINGS_FOLDER) == ERR_OK;
+    if (!is_read) {
         log_error(AREA, "the settings on %s cannot be read, or are larger than 64 KiB", disk->name);
     }
     (void)umount2(SETTINGS_FOLDER, MNT_DETACH);
     (void)rmdir(SETTINGS_FOLDER);
+    return is_read;
 }
 
 /* ---- the data ---- */
@@ -201,7 +203,8 @@ bool init_mount_data(const struct disk_choice *choice) {
 
 bool init_mount_memory(void) {
     log_warn(AREA, "data in memory (coffer.disk=memory): all is lost when this machine ends");
-    if (mount("tmpfs", DATA_FOLDER, "tmpfs", SAFE, "mode=0755") != 0) {
+    /* A limit, not a reservation: the store wants room before it takes a write. */
+    if (mount("tmpfs", DATA_FOLDER, "tmpfs", SAFE, "mode=0755,size=1g") != 0) {
         log_error(AREA, "/data cannot be mounted: %s", strerror(errno));
         return false;
     }

@@ -11,8 +11,8 @@
 
 /* Console, kernel file systems, /run, and the switches of the kernel. */
 void init_mount_system(void);
-/* Copies the settings of a NoCloud disk, if there is one. */
-void init_mount_settings(const struct disks *disks);
+/* Copies the settings of a NoCloud disk. False: there is one, but it cannot be read. */
+bool init_mount_settings(const struct disks *disks);
 /* Formats when the choice says so, mounts at /data, lets it grow, says what is wrong with it. */
 bool init_mount_data(const struct disk_choice *choice);
 /* Memory instead of a disk. */

@@ -92,6 +92,8 @@ def text_of_length(schema, name, length):
         return None
     if 'password' in name:
         return ('Aa1-' * (length // 4 + 1))[:length]
+    if schema.get('pattern') == '^[0-9]+$':
+        return '1' * length
     return 'a' * length
 
 
@@ -139,6 +141,8 @@ def value_for(document, schema, name):
         return '+49 170 1234567'
     if 'password' in name:
         return PASSWORD
+    if schema.get('pattern') == '^[0-9]+$':
+        return '1' * schema.get('minLength', 1)
     return 'a' * max(1, schema.get('minLength', 3))
 
 

@@ -130,7 +130,7 @@ def test_targets_named_are_targets():
 def test_third_party_table_is_the_manifest():
     rows = [line.split() for line in text_of('vendor/manifest').splitlines()
             if line and not line.startswith('#')]
-    table = re.findall(r'^\| (\w+) \| ([\d.]+) \| ([\w.-]+) \|', README, re.MULTILINE)
+    table = re.findall(r'^\| (\w+) \| ([\d.-]+) \| ([\w.-]+) \|', README, re.MULTILINE)
     check_equal(sorted((name.lower(), version, licence) for name, version, licence in table),
                 sorted((row[0], row[1], row[6]) for row in rows))
 

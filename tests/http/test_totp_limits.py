@@ -25,8 +25,8 @@ STAMP_Z = re.compile(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z')
 
 # ---- time: begins here, ends further down ----
 
-SHORT = Server({'rate.enabled': 'false', 'factor.login-time': '10', 'session.fresh-time': '1',
-                'token.access-time': '10'})
+SHORT = Server({'rate.enabled': 'false', 'factor.login-time': '10', 'factor.setup-time': '10',
+                'session.fresh-time': '1', 'token.access-time': '10'})
 waiting = {}
 
 
@@ -35,6 +35,8 @@ def test_short_lives_begin():
     user = enrolled(SHORT)
     waiting['user'] = user
     waiting['replies'] = [pending(SHORT, user) for _ in range(3)]
+    waiting['unproven'] = SHORT.user()
+    waiting['app'] = App(waiting['unproven'].post(f'{TOTP}/enroll').data['secret'])
     waiting['since'] = time.monotonic()
     waiting['other'] = SHORT.user()
 
@@ -406,6 +408,14 @@ def test_pending_logins_end():
     path = f'{AUTH}/mfa/verify'
     reply = user.post(path, {'code': '1'}, token=user.reply.data['access_token'])
     check_status(reply, 401, 'INVALID_TOKEN', 'TOKEN_EXPIRED')
+
+
+def test_unproven_setups_end():
+    user, code = waiting['unproven'], waiting['app'].code()
+    check_status(user.post(f'{TOTP}/verify-enrollment', {'code': code}), 401,
+                 'AUTHENTICATION_ERROR', 'TWO_FACTOR_NOT_ENABLED')
+    check_status(user.post(f'{AUTH}/verify-2fa', {'code': code}), 400, 'TWO_FACTOR_NOT_SETUP')
+    check_equal(user.get(ME).data['user']['mfa_enabled'], False)
 
 
 def test_short_lives_end():

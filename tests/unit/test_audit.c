@@ -11,6 +11,7 @@ enum { EVENTS = 40 };
 
 static struct store_bench bench;
 static struct audit_event events[EVENTS];
+static struct audit_event other_events[EVENTS];
 static struct store_seal_key seal_key;
 static struct audit_chain chain_start;
 
@@ -82,13 +83,13 @@ static uint32_t append_run(struct store_tx *tx, void *ctx) {
     return range[1] - range[0];
 }
 
-static bool events_read(void) {
+static bool events_read(struct audit_event *list) {
     struct store_scan scan;
     uint32_t count = 0;
     enum err err = store_scan_open(&scan, store_snapshot(bench.store), scope_system, &audit_table,
                                    STORE_PRIMARY, STR_NONE, STR_NONE, false);
     while (err == ERR_OK && count < EVENTS) {
-        err = store_scan_next(&scan, &bench.arena, &events[count]);
+        err = store_scan_next(&scan, &bench.arena, &list[count]);
         count += err == ERR_OK;
     }
     store_scan_close(&scan);
@@ -96,8 +97,8 @@ static bool events_read(void) {
     return count == EVENTS;
 }
 
-/* A store with EVENTS events, written in batches with a restart between two; read into `events`. */
-static bool chain_write(void) {
+/* A store with EVENTS events, written in batches with a restart between two; read into `list`. */
+static bool history_write(struct audit_event *list) {
     static const struct table *const tables[] = {&audit_table, &word_table};
     struct store_options options = bench_options();
     options.tables = tables;
@@ -117,7 +118,11 @@ static bool chain_write(void) {
             bench_reopen(&bench);
         }
     }
-    return events_read();
+    return events_read(list);
+}
+
+static bool chain_write(void) {
+    return history_write(events);
 }
 
 /* How many events the chain takes from the start. */
@@ -229,11 +234,15 @@ TEST(audit_chain_sees_every_change) {
 /* Bytes that move from one text to the next are seen: each has its length. */
 TEST(audit_chain_fields_have_edges) {
     REQUIRE(chain_write());
+    char text[128];
     struct audit_event event = events[0];
-    struct str name = str_slice(event.action, 0, event.action.len - 1);
-    struct str last = str_slice(event.action, event.action.len - 1, event.action.len);
-    event.action = name;
-    event.resource_type = last;
+    struct buf out = buf_over(text, sizeof text);
+    buf_put_byte(&out, (uint8_t)event.action.data[event.action.len - 1]);
+    if (!str_is_none(event.resource_type)) {
+        buf_put_str(&out, event.resource_type);
+    }
+    event.resource_type = buf_str(&out);
+    event.action = str_slice(event.action, 0, event.action.len - 1);
     EXPECT_EQ_UINT(chain_length(&event, 1), 0);
     bench_close(&bench);
 }
@@ -262,6 +271,25 @@ TEST(audit_chain_sees_missing_and_moved_events) {
     /* The beginning is cut off. */
     EXPECT_EQ_UINT(chain_length(&events[1], EVENTS - 1), 0);
     bench_close(&bench);
+}
+
+/* Another history under the same key, as an old backup is one: its events are good, but only behind
+ * their own. */
+TEST(audit_chain_does_not_take_another_history) {
+    static struct audit_event mixed[EVENTS];
+    REQUIRE(chain_write());
+    struct store_bench first = bench;
+    first.arena.pool = &first.pool;
+    REQUIRE(history_write(other_events));
+    EXPECT_EQ_UINT(chain_length(other_events, EVENTS), EVENTS);
+    memcpy(mixed, events, sizeof mixed);
+    memcpy(&mixed[17], &other_events[17], (EVENTS - 17) * sizeof mixed[0]);
+    EXPECT_EQ_UINT(chain_length(mixed, EVENTS), 17);
+    memcpy(mixed, other_events, sizeof mixed);
+    mixed[EVENTS - 1] = events[EVENTS - 1];
+    EXPECT_EQ_UINT(chain_length(mixed, EVENTS), EVENTS - 1);
+    bench_close(&bench);
+    bench_close(&first);
 }
 
 TEST(audit_chain_hashes_have_their_length) {

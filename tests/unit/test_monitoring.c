@@ -50,8 +50,10 @@ static uint32_t work_run(struct store_tx *tx, void *ctx) {
     static const uint8_t entropy[32] = {1};
     const struct work *work = ctx;
     struct outcome outcome = {.err = ERR_OK};
+    struct audit_chain chain;
+    audit_chain_init(&chain, &work->bench->options.seal_key);
     struct command command = {.row = &row,
-                              .seal_key = &work->bench->options.seal_key,
+                              .audit_chain = &chain,
                               .now_us = 1000000,
                               .request_id = STR("r"),
                               .arena = &work->bench->arena};

@@ -197,6 +197,29 @@ TEST(router_backtracks_with_its_values) {
     EXPECT(str_equal(match.values[0], STR("b")));
 }
 
+/* The longest way, with a side way at every step, and nothing at its end. */
+TEST(router_remembers_every_side_way) {
+    enum { DEPTH = 11 };
+    static char paths[DEPTH + 1][64];
+    static char ids[DEPTH + 1][4];
+    static struct endpoint rows[DEPTH + 1];
+    for (uint32_t i = 0; i <= DEPTH; i++) {
+        struct buf out = buf_over(paths[i], sizeof paths[i] - 1);
+        for (uint32_t k = 0; k < i; k++) {
+            buf_put_c(&out, "/a");
+        }
+        buf_put_c(&out, i == DEPTH ? "/end" : "/{p0}/x");
+        (void)snprintf(ids[i], sizeof ids[i], "%u", i);
+        rows[i] = row_get(ids[i], paths[i]);
+    }
+    REQUIRE(rows_open(rows, COUNT_OF(rows)) == ERR_OK);
+    EXPECT_EQ_STR(route_of(HTTP_GET, "/a/a/a/a/a/a/a/a/a/a/a/end"), "11");
+    EXPECT_EQ_STR(route_of(HTTP_GET, "/a/a/a/a/a/a/a/a/a/a/a/x"), "10");
+    EXPECT_EQ_STR(route_of(HTTP_GET, "/a/a/a/a/a/a/a/a/a/a/a/y"), "404");
+    EXPECT_EQ_STR(route_of(HTTP_GET, "/a/a/a/x"), "2");
+    EXPECT_EQ_STR(route_of(HTTP_GET, "/q/x"), "0");
+}
+
 /* ---- against a matcher that tries every row ---- */
 
 enum { RANDOM_ROWS = 24, RANDOM_SEGMENTS_MAX = 5, RANDOM_PATH_BYTES = 64 };

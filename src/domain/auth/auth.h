@@ -136,6 +136,15 @@ enum err user_find_username(const struct store_view *view, struct str username, 
                             struct user *user);
 /* Adds or removes a bit of user->factors and stamps updated_at. The caller puts the record. */
 void user_set_factor(struct user *user, enum user_factor factor, bool is_set, int64_t now_us);
+/* Which password was verified outside the batch: it still counts in the batch when the user has not
+ * changed it since. A new hash of the same password (after an import, or at a higher cost) is no
+ * change. */
+struct password_mark {
+    struct id user_id;
+    int64_t changed_at;
+};
+struct password_mark password_mark_of(const struct user *user);
+bool password_mark_holds(struct password_mark mark, const struct user *user);
 bool user_any_admin(const struct store_view *view, struct arena *arena);
 
 /* ---- for the program's own subcommands ---- */

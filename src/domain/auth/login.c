@@ -51,7 +51,8 @@ struct login_prepared {
     bool is_known; /* there was a stored hash to compare with */
     struct str email;
     struct str verified_hash; /* the stored one that the password fitted */
-    struct str new_hash;      /* instead of it, or STR_NONE */
+    struct password_mark mark;
+    struct str new_hash; /* instead of it, or STR_NONE */
     struct token_set tokens;
 };
 
@@ -73,6 +74,7 @@ static enum err login_start(struct request *request) {
     bool is_usable = password_is_usable(body->password);
     if (err == ERR_OK && user.status != USER_DELETED && !str_is_none(user.password_hash)) {
         prepared->verified_hash = user.password_hash;
+        prepared->mark = password_mark_of(&user);
         err = is_usable ? password_job_verify(&request->job, body->password, user.password_hash)
                         : ERR_VALIDATION;
     } else {
@@ -225,7 +227,7 @@ static void login_apply(struct store_tx *tx, const struct command *command,
     enum err err = user_find_email(store_tx_view(tx), prepared->email, command->arena, &user);
     bool is_match = err == ERR_OK && prepared->is_match && user.status != USER_DELETED &&
                     !str_is_none(prepared->tokens.access) &&
-                    str_equal(user.password_hash, prepared->verified_hash);
+                    password_mark_holds(prepared->mark, &user);
     lockout_load(store_tx_view(tx), command, prepared->email, &lockout);
     if (err == ERR_OK) {
         outcome->actor = user.id;

@@ -10,8 +10,8 @@ static const struct field pending_login_fields[] = {
           .max = 32, .doc = "SHA-256 of the token."),
     FIELD(struct pending_login, user_id, FIELD_ID, .tag = 2, .flags = FIELD_REQUIRED,
           .doc = "Who logs in."),
-    FIELD(struct pending_login, password_mark, FIELD_BYTES, .tag = 3, .max = 32,
-          .doc = "SHA-256 of the password hash that was checked; absent: none was."),
+    FIELD(struct pending_login, password_at, FIELD_TIME, .tag = 8,
+          .doc = "When the password that was checked had been set; absent: none was checked."),
     FIELD(struct pending_login, is_remembered, FIELD_BOOL, .tag = 4, .flags = FIELD_REQUIRED,
           .doc = "Whether the session is to be a long one."),
     FIELD(struct pending_login, attempts, FIELD_INT, .tag = 5, .flags = FIELD_REQUIRED, .max = 1000,
@@ -79,13 +79,12 @@ void pending_open(struct store_tx *tx, const struct command *command, const stru
     struct hash token_hash;
     bool is_token = token_store_key(token_str(&token), &token_hash);
     CHECK(is_token);
-    struct hash mark = hash_of(user->password_hash);
     int64_t life_s = settings_int(command->settings, SETTING_FACTOR_PENDING_SECONDS_ID);
     struct pending_login row = {
         .set.present = UINT64_MAX >> (64 - COUNT_OF(pending_login_fields)),
         .token_hash = hash_bytes(&token_hash),
         .user_id = user->id,
-        .password_mark = hash_bytes(&mark),
+        .password_at = password_mark_of(user).changed_at,
         .is_remembered = is_remembered,
         .expires_at = command->now_us + life_s * TIME_US_PER_S,
         .created_at = command->now_us,
@@ -119,12 +118,9 @@ enum err pending_key(struct request *request, struct str temp_token, struct str 
 }
 
 static bool has_password(const struct pending_login *pending, const struct user *user) {
-    if (!SCHEMA_HAS(&pending_login_schema, pending, password_mark) ||
-        str_is_none(user->password_hash)) {
-        return false;
-    }
-    struct hash mark = hash_of(user->password_hash);
-    return str_equal(pending->password_mark, hash_bytes(&mark));
+    struct password_mark mark = {pending->user_id, pending->password_at};
+    return SCHEMA_HAS(&pending_login_schema, pending, password_at) &&
+           password_mark_holds(mark, user);
 }
 
 enum err pending_get(const struct store_view *view, const struct command *command, struct str key,

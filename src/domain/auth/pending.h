@@ -15,10 +15,10 @@ struct pending_login {
     struct schema_set set;
     struct str token_hash;
     struct id user_id;
-    /* SHA-256 of the stored password hash that was checked. Absent: no password was checked (a
-     * passkey login has begun), and no code makes a session of it (contract defect 2). A changed
-     * password no longer fits. */
-    struct str password_mark;
+    /* The mark (auth.h) of the password that was checked: a password that was changed since no
+     * longer fits. Absent: none was checked (a passkey login has begun), and no code makes a
+     * session of it (contract defect 2). */
+    int64_t password_at;
     bool is_remembered;
     int64_t attempts; /* wrong codes */
     int64_t expires_at;

@@ -15,7 +15,7 @@ enum err reauth_start(struct request *request, struct str password, struct reaut
     if (err == ERR_NOT_FOUND || str_is_none(user.password_hash)) {
         return ERR_OK; /* nothing to compare with: does not fit */
     }
-    reauth->verified_hash = user.password_hash;
+    reauth->mark = password_mark_of(&user);
     if (password_job_verify(&request->job, password, user.password_hash) != ERR_OK) {
         return ERR_OK; /* too long to be anybody's password (contract defect 25) */
     }
@@ -49,6 +49,6 @@ enum err reauth_check(const struct store_view *view, const struct command *comma
     if (err != ERR_OK) {
         return err;
     }
-    bool is_match = reauth->is_match && str_equal(user.password_hash, reauth->verified_hash);
+    bool is_match = reauth->is_match && password_mark_holds(reauth->mark, &user);
     return is_match ? ERR_OK : ERR_PASSWORD_WRONG;
 }

@@ -11,7 +11,7 @@
 struct reauth {
     bool is_given; /* a password was sent */
     bool is_match;
-    struct str verified_hash; /* the stored one that it fitted */
+    struct password_mark mark; /* of the verified password */
 };
 
 /* In prepare. STR_NONE: no password was sent. ERR_AGAIN: parked, the next step of prepare calls

@@ -43,7 +43,7 @@ static const struct field register_body_fields[] = {
           .doc = "Telephone number."),
     FIELD(struct register_body, phone_number, FIELD_TEXT, .max = 20, .format = FORMAT_PHONE,
           .doc = "The same."),
-    FIELD(struct register_body, date_of_birth, FIELD_TEXT, .format = FORMAT_DATE,
+    FIELD(struct register_body, date_of_birth, FIELD_TEXT, .max = 10, .format = FORMAT_DATE,
           .doc = "Date of birth."),
     FIELD(struct register_body, username, FIELD_TEXT, .min = 3, .max = 30,
           .doc = "User name: letters, digits and underscores; unique."),
@@ -409,6 +409,8 @@ static void import_apply(struct store_tx *tx, const struct command *command,
         }
     } else {
         COPY_TEXT(&user, password_hash, draft->password_hash);
+        user.password_changed_at = command->now_us;
+        SCHEMA_SET(&user_schema, &user, password_changed_at);
         user.role = __builtin_ctz(draft->role);
         user.status = USER_ACTIVE;
         user.updated_at = command->now_us;

@@ -243,7 +243,7 @@ const struct schema password_body_schema =
 
 struct password_prepared {
     bool is_match;
-    struct str verified_hash;
+    struct password_mark mark; /* of the verified password */
     struct str new_hash;
 };
 
@@ -276,7 +276,7 @@ static enum err password_verify_start(struct request *request) {
     enum err err =
         user_get(request_view(request), request->command.caller.user_id, request->arena, &user);
     if (err == ERR_OK && !str_is_none(user.password_hash)) {
-        prepared->verified_hash = user.password_hash;
+        prepared->mark = password_mark_of(&user);
         err = password_job_verify(&request->job, body->current_password, user.password_hash);
         if (err == ERR_OK) {
             return request_park_password(request);
@@ -322,7 +322,7 @@ static enum err password_check(const struct store_view *view, const struct comma
         return err;
     }
     bool is_match = prepared->is_match && !str_is_none(prepared->new_hash) &&
-                    str_equal(user.password_hash, prepared->verified_hash);
+                    password_mark_holds(prepared->mark, &user);
     return is_match ? ERR_OK : ERR_PASSWORD_WRONG;
 }
 

@@ -41,6 +41,15 @@ void user_set_factor(struct user *user, enum user_factor factor, bool is_set, in
     SCHEMA_SET(&user_schema, user, factors);
 }
 
+struct password_mark password_mark_of(const struct user *user) {
+    return (struct password_mark){user->id, user->password_changed_at};
+}
+
+bool password_mark_holds(struct password_mark mark, const struct user *user) {
+    return id_equal(mark.user_id, user->id) && mark.changed_at == user->password_changed_at &&
+           !str_is_none(user->password_hash);
+}
+
 bool user_any_admin(const struct store_view *view, struct arena *arena) {
     char memory[8];
     struct buf key = buf_over(memory, sizeof(memory));
