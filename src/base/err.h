@@ -55,9 +55,17 @@
         "The refresh token has expired; log in again.")                                            \
     ROW(REFRESH_MISSING, "MISSING_TOKEN", "MISSING_TOKEN", 400,                                    \
         "Send the refresh token as Bearer or in refresh_token.")                                   \
+    ROW(KEY_INVALID, "INVALID_API_KEY", "API_KEY_INVALID", 401,                                    \
+        "The API key is mistyped, unknown or revoked.")                                            \
+    ROW(KEY_EXPIRED, "INVALID_API_KEY", "API_KEY_EXPIRED", 401,                                    \
+        "The API key has expired; make a new one.")                                                \
     /* may you */                                                                                  \
     ROW(FORBIDDEN, "AUTHORIZATION_ERROR", "INSUFFICIENT_PRIVILEGES", 403,                          \
         "Your role does not allow this.")                                                          \
+    ROW(SCOPE_MISSING, "AUTHORIZATION_ERROR", "INSUFFICIENT_PERMISSIONS", 403,                     \
+        "The API key does not have the scope for this.")                                           \
+    ROW(KEY_PLACE, "AUTHORIZATION_ERROR", "API_KEY_RESTRICTED", 403,                               \
+        "The API key is not for this address or this path.")                                       \
     ROW(ACCOUNT_INACTIVE, "AUTHORIZATION_ERROR", "ACCOUNT_INACTIVE", 403,                          \
         "The account is suspended or inactive; ask an administrator.")                             \
     ROW(ACCOUNT_LOCKED, "ACCOUNT_LOCKED", "ACCOUNT_LOCKED", 423,                                   \
@@ -73,10 +81,17 @@
     ROW(CONFLICT, "CONFLICT", "INTEGRITY_ERROR", 409, "It conflicts with what is stored.")         \
     ROW(EMAIL_TAKEN, "CONFLICT", "EMAIL_EXISTS", 409, "This e-mail address is in use.")            \
     ROW(USERNAME_TAKEN, "CONFLICT", "USERNAME_EXISTS", 409, "This user name is in use.")           \
+    ROW(SLUG_TAKEN, "CONFLICT", "SLUG_EXISTS", 409, "An organization with this slug exists.")      \
+    ROW(MEMBER_EXISTS, "CONFLICT", "ALREADY_MEMBER", 409, "This account is a member already.")     \
+    ROW(LAST_OWNER, "CONFLICT", "LAST_OWNER", 409,                                                 \
+        "An organization keeps one owner; make another one first, or delete it.")                  \
+    ROW(LIMIT, "CONFLICT", "LIMIT_REACHED", 409, "There are as many as there may be.")             \
     ROW(PRECONDITION, "PRECONDITION_FAILED", "PRECONDITION_FAILED", 412,                           \
         "The resource has changed; read it again.")                                                \
     ROW(IDEMPOTENCY_REUSED, "IDEMPOTENCY_KEY_REUSED", "IDEMPOTENCY_KEY_REUSED", 422,               \
         "This Idempotency-Key belongs to another request; use a new one.")                         \
+    ROW(KEY_INACTIVE, "BAD_REQUEST", "API_KEY_INACTIVE", 400,                                      \
+        "The API key is revoked or expired; make a new one.")                                      \
     /* passwords */                                                                                \
     ROW(PASSWORD_SAME, "BAD_REQUEST", "SAME_PASSWORD", 400,                                        \
         "The new password must differ from the current one.")                                      \

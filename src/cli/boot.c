@@ -8,6 +8,7 @@
 #include "domain/audit/audit.h"
 #include "domain/auth/auth.h"
 #include "domain/monitoring/monitoring.h"
+#include "domain/orgs/orgs.h"
 #include "os/clock.h"
 #include "os/files.h"
 #include "os/log.h"
@@ -15,7 +16,7 @@
 
 enum { KEY_TEXT_BYTES_MAX = 256 };
 
-const struct module *const cli_modules[] = {&auth_module, &totp_module, &audit_module,
+const struct module *const cli_modules[] = {&auth_module, &totp_module, &orgs_module, &audit_module,
                                             &monitoring_module};
 const uint32_t cli_module_count = COUNT_OF(cli_modules);
 
@@ -152,6 +153,7 @@ bool cli_engine_open(const struct cli_options *options, struct engine **engine) 
         .modules = cli_modules,
         .module_count = cli_module_count,
         .authenticator = &auth_authenticator,
+        .keys = &orgs_key_authenticator,
     };
     const char *problem = NULL;
     if (!cli_folder_make(options) || !cli_key_load(options, true, &engine_options.seal_key)) {

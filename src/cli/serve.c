@@ -17,6 +17,7 @@
 #include "cli/identity.h"
 #include "cli/machine.h"
 #include "domain/auth/auth.h"
+#include "domain/orgs/orgs.h"
 #include "os/clock.h"
 #include "os/files.h"
 #include "os/log.h"
@@ -189,6 +190,7 @@ static bool serve_engine(struct serve *serve) {
         .modules = cli_modules,
         .module_count = cli_module_count,
         .authenticator = &auth_authenticator,
+        .keys = &orgs_key_authenticator,
         .sysinfo = serve->sysinfo,
     };
     loop_on_signal(serve->loop, on_signal, serve);

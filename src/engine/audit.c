@@ -43,6 +43,8 @@ static const struct field audit_event_fields[] = {
           .doc = "Changed fields, comma separated."),
     FIELD(struct audit_event, hash, FIELD_BYTES, .tag = 15, .flags = FIELD_REQUIRED, .max = 32,
           .doc = "Chain value: covers this record and all before it."),
+    FIELD(struct audit_event, api_key_id, FIELD_ID, .tag = 16, .flags = FIELD_NULLABLE,
+          .doc = "API key used."),
 };
 
 const struct schema audit_event_schema =
@@ -118,6 +120,10 @@ static struct hash chain_value(const struct audit_chain *chain, const struct aud
     for (uint32_t i = 0; i < COUNT_OF(texts); i++) {
         add_field(&mac, str_is_none(texts[i]) ? STR("") : texts[i]);
     }
+    /* Only where there is one: events from before there were keys keep their value. */
+    if (!id_is_zero(event->api_key_id)) {
+        add_field(&mac, id_bytes(&event->api_key_id));
+    }
     return mac_stream_finish(&mac);
 }
 
@@ -183,6 +189,16 @@ static void event_fill_ids(struct audit_event *event, const struct command *comm
     if (!id_is_zero(command->caller.session_id)) {
         event->session_id = command->caller.session_id;
         SCHEMA_SET(&audit_event_schema, event, session_id);
+    }
+    if (command->caller.kind == CALLER_KEY) {
+        event->api_key_id = command->caller.key_id;
+        SCHEMA_SET(&audit_event_schema, event, api_key_id);
+    }
+    struct id organization =
+        id_is_zero(outcome->organization) ? command->caller.organization_id : outcome->organization;
+    if (!id_is_zero(organization)) {
+        event->organization_id = organization;
+        SCHEMA_SET(&audit_event_schema, event, organization_id);
     }
     if (!id_is_zero(outcome->resource)) {
         event->resource_id = outcome->resource;

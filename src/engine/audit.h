@@ -29,6 +29,7 @@ struct audit_event {
     struct str request_id;
     struct str changed; /* "users.full_name,users.updated_at" */
     struct str hash;    /* 32 bytes */
+    struct id api_key_id;
 };
 
 extern const struct schema audit_event_schema;

@@ -17,7 +17,23 @@ enum role {
 enum { ROLE_COUNT = 5 };
 extern const char *const role_names[]; /* by bit number, NULL-terminated: enum values of schemas */
 
-enum caller_kind { CALLER_NOBODY, CALLER_USER, CALLER_SYSTEM };
+/* What an API key may, as bits: an endpoint row names those of which one is enough. The words are
+ * the financial contract's. */
+enum scope {
+    SCOPE_READ = 1 << 0,
+    SCOPE_WRITE = 1 << 1,
+    SCOPE_ADMIN = 1 << 2,
+    SCOPE_WALLET = 1 << 3,
+    SCOPE_PAYMENT = 1 << 4,
+    SCOPE_CARD = 1 << 5,
+    SCOPE_KYC = 1 << 6,
+    SCOPE_LEDGER = 1 << 7,
+    SCOPE_ANY = 255,
+};
+enum { SCOPE_COUNT = 8 };
+extern const char *const scope_names[]; /* by bit number, NULL-terminated */
+
+enum caller_kind { CALLER_NOBODY, CALLER_USER, CALLER_SYSTEM, CALLER_KEY };
 
 struct caller {
     enum caller_kind kind;
@@ -25,10 +41,15 @@ struct caller {
     struct id session_id;
     enum role role;
     bool is_limited; /* may only enrol a second factor */
-    bool is_stale;   /* last_activity_at is worth a write */
+    bool is_stale;   /* the last use is worth a write */
+    /* of an API key: a key has no user, no session and no role */
+    struct id key_id;
+    struct id organization_id; /* whose key it is; zero: the platform's */
+    uint32_t scopes;
+    uint32_t rate_per_hour;
 };
 
-/* Records of the caller itself; a nobody owns nothing. */
+/* Records of the caller itself; of a key: of its organization. A nobody owns nothing. */
 struct store_scope caller_scope(const struct caller *caller);
 bool caller_has_role(const struct caller *caller, uint32_t roles);
 

@@ -55,6 +55,7 @@ struct outcome {
     const char *action; /* instead of the row's */
     struct id actor;    /* when the caller is nobody but the command found out (login) */
     struct id resource;
+    struct id organization; /* concerned; zero = none */
 };
 
 struct command_row {

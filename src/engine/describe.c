@@ -27,6 +27,12 @@ static void errors_of_auth(const struct endpoint *endpoint, struct describe_erro
     error_add(out, ERR_TOKEN_EXPIRED);
     error_add(out, ERR_SESSION_INACTIVE);
     error_add(out, ERR_ACCOUNT_INACTIVE);
+    if (endpoint->scopes != 0) {
+        error_add(out, ERR_KEY_INVALID);
+        error_add(out, ERR_KEY_EXPIRED);
+        error_add(out, ERR_KEY_PLACE);
+        error_add(out, ERR_SCOPE_MISSING);
+    }
     if (endpoint->auth == AUTH_FULL) {
         error_add(out, ERR_LIMITED_SESSION);
     }
@@ -65,6 +71,7 @@ void describe_errors(const struct endpoint *endpoint, struct describe_errors *ou
         error_add(out, ERR_RATE_LIMITED);
     }
     if (endpoint->command != NULL) {
+        error_add(out, ERR_VALIDATION); /* of the key itself */
         error_add(out, ERR_IDEMPOTENCY_REUSED);
         error_add(out, ERR_STORE_FULL);
     }
@@ -147,6 +154,17 @@ void describe_roles(const struct endpoint *endpoint, struct buf *out) {
         if ((roles >> bit & 1) != 0) {
             buf_put_c(out, is_first ? "" : ", ");
             buf_put_c(out, role_names[bit]);
+            is_first = false;
+        }
+    }
+}
+
+void describe_scopes(const struct endpoint *endpoint, struct buf *out) {
+    bool is_first = true;
+    for (uint32_t bit = 0; bit < SCOPE_COUNT; bit += 1) {
+        if ((endpoint->scopes >> bit & 1) != 0) {
+            buf_put_c(out, is_first ? "" : ", ");
+            buf_put_c(out, scope_names[bit]);
             is_first = false;
         }
     }

@@ -28,6 +28,8 @@ bool describe_has_path_params(const struct endpoint *endpoint);
 /* "public", "session", "full session"; and the roles: "admin, auditor" or nothing for all. */
 const char *describe_auth(const struct endpoint *endpoint);
 void describe_roles(const struct endpoint *endpoint, struct buf *out);
+/* "read, write": the scopes of which an API key needs one; nothing when keys are not admitted. */
+void describe_scopes(const struct endpoint *endpoint, struct buf *out);
 
 /* Distinct tags in the order of the rows. */
 struct describe_tags {

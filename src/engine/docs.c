@@ -397,6 +397,12 @@ static void put_facts(struct buf *out, const struct endpoint *endpoint,
         memory[roles.len] = '\0';
         put_fact(out, "Roles", memory);
     }
+    if (endpoint->scopes != 0) {
+        struct buf scopes = buf_over(memory, sizeof memory - 1);
+        describe_scopes(endpoint, &scopes);
+        memory[scopes.len] = '\0';
+        put_fact(out, "API key with", memory);
+    }
     int64_t per_minute = describe_rate(endpoint, settings);
     if (per_minute > 0) {
         buf_printf(out, "<dt>Rate</dt><dd>%lld per minute</dd>", (long long)per_minute);

@@ -41,7 +41,8 @@ struct endpoint {
     const char *doc;
     const char *tag; /* group in the documentation */
     enum endpoint_auth auth;
-    uint32_t roles; /* who may, of those logged in; 0 = ROLE_ANY */
+    uint32_t roles;  /* who may, of those logged in; 0 = ROLE_ANY */
+    uint32_t scopes; /* an API key with one of these may, too; 0 = keys are not looked at */
     enum rate_class rate;
     enum endpoint_form form;
     uint32_t body_bytes_max;     /* 0 = HTTP_BODY_BYTES_DEFAULT when there is a body schema */

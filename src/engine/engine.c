@@ -223,9 +223,10 @@ static enum err on_head(void *ctx, struct http_exchange *exchange, uint64_t *bod
     if (request->endpoint == NULL) {
         return request->route.allow != 0 ? ERR_METHOD : ERR_NOT_FOUND;
     }
-    enum err err = gate_pass(request, engine->options.authenticator, body_bytes_max);
+    enum err err =
+        gate_pass(request, engine->options.authenticator, engine->options.keys, body_bytes_max);
     if (request->command.caller.is_stale) {
-        system_touch(&request->command.caller);
+        system_touch(&request->command.caller, request->command.peer);
     }
     return err;
 }
@@ -406,12 +407,17 @@ static void passwords_step(struct engine *engine) {
 
 /* What the gate decided may have changed since: logout, suspension, another role. */
 enum err engine_recheck(struct request *request, const struct store_view *view) {
+    const struct engine_options *options = &the_engine.options;
     struct caller *caller = &request->command.caller;
-    if (caller->kind != CALLER_USER) {
+    enum err err = ERR_OK;
+    if (caller->kind == CALLER_USER) {
+        err = options->authenticator->recheck(view, request->command.now_us, request->command.arena,
+                                              caller);
+    } else if (caller->kind == CALLER_KEY) {
+        err = options->keys->recheck(view, request->command.now_us, request->command.arena, caller);
+    } else {
         return ERR_OK;
     }
-    enum err err = the_engine.options.authenticator->recheck(view, request->command.now_us,
-                                                             request->command.arena, caller);
     return err == ERR_OK ? gate_permit(request->endpoint, caller) : err;
 }
 
@@ -426,7 +432,7 @@ static void on_store_ready(struct loop_watch *watch, uint32_t events) {
 static bool before_sleep(void *ctx) {
     struct engine *engine = ctx;
     passwords_step(engine);
-    system_flush(engine, engine->options.authenticator->touch);
+    system_flush(engine, engine->options.authenticator->touch, engine->options.keys->touch);
     store_tick_end(engine->options.store);
     bool has_more = command_queue_step(engine->queue);
     if (engine->stops_when_idle && engine_is_idle(engine)) {

@@ -21,9 +21,32 @@ struct authenticator {
     const struct command_row *touch;
 };
 
+/* How an API key is shown. */
+struct key_attempt {
+    struct str key;
+    struct str path; /* of the request */
+    struct net_address peer;
+    int64_t now_us;
+};
+
+/* Who turns an API key into a caller: the domain of organizations. */
+struct key_authenticator {
+    /* ERR_KEY_INVALID, ERR_KEY_EXPIRED; ERR_KEY_PLACE: not from this address or for this path. */
+    enum err (*resolve)(const struct store_view *view, const struct key_attempt *attempt,
+                        struct arena *arena, struct caller *caller);
+    /* In the batch: is the key still good, and for what? */
+    enum err (*recheck)(const struct store_view *view, int64_t now_us, struct arena *arena,
+                        struct caller *caller);
+    const struct command_row *touch; /* as that of sessions */
+};
+
+/* What was used, and from where: once per tick and thing. */
 enum { TOUCH_LIST_MAX = 256 };
 struct touch_list {
-    struct id session_ids[TOUCH_LIST_MAX];
+    struct touch {
+        struct id id;
+        struct net_address peer;
+    } touches[TOUCH_LIST_MAX];
     uint32_t count;
 };
 
@@ -36,6 +59,7 @@ struct engine_options {
     const struct module *const *modules;
     uint32_t module_count;
     const struct authenticator *authenticator;
+    const struct key_authenticator *keys;
     struct sysinfo_source *sysinfo; /* NULL for one-off commands */
 };
 

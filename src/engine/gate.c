@@ -5,6 +5,7 @@
 
 #include "base/decode.h"
 #include "base/time.h"
+#include "crypto/api_key.h"
 #include "engine/limiter.h"
 #include "os/clock.h"
 
@@ -128,29 +129,56 @@ enum err gate_bearer(const struct http_head *head, struct str *token) {
 }
 
 enum err gate_permit(const struct endpoint *endpoint, const struct caller *caller) {
+    if (caller->kind == CALLER_KEY) {
+        return (endpoint->scopes & caller->scopes) != 0 ? ERR_OK : ERR_SCOPE_MISSING;
+    }
     if (endpoint->auth == AUTH_FULL && caller->is_limited) {
         return ERR_LIMITED_SESSION;
     }
     return caller_has_role(caller, endpoint->roles) ? ERR_OK : ERR_FORBIDDEN;
 }
 
-static enum err gate_caller(struct request *request, const struct authenticator *authenticator) {
+/* The API key of a request to an endpoint that admits keys: X-API-Key, or a Bearer that has the
+ * form of a key. Who sends Authorization is who that says; X-API-Key is for those without. */
+static struct str gate_key(const struct request *request) {
+    const struct http_head *head = &request->exchange->head;
+    struct str token;
+    if (request->endpoint->scopes == 0) {
+        return STR_NONE;
+    }
+    enum err err = gate_bearer(head, &token);
+    if (err == ERR_AUTH_REQUIRED) {
+        return http_header(head, STR("X-API-Key"));
+    }
+    return err == ERR_OK && api_key_is_sound(token) ? token : STR_NONE;
+}
+
+static enum err gate_caller(struct request *request, const struct authenticator *authenticator,
+                            const struct key_authenticator *keys) {
     struct command *command = &request->command;
     const struct endpoint *endpoint = request->endpoint;
     struct str token;
     if (endpoint->auth == AUTH_NONE) {
         return ERR_OK;
     }
-    enum err err = gate_bearer(&request->exchange->head, &token);
+    struct key_attempt attempt = {.key = gate_key(request),
+                                  .path = request->exchange->head.path,
+                                  .peer = command->peer,
+                                  .now_us = command->now_us};
+    enum err err = ERR_OK;
+    if (!str_is_none(attempt.key)) {
+        err = keys->resolve(request_view(request), &attempt, request->arena, &command->caller);
+    } else {
+        err = gate_bearer(&request->exchange->head, &token);
+        if (err == ERR_OK) {
+            err = authenticator->resolve(request_view(request), command->settings, command->now_us,
+                                         token, request->arena, &command->caller);
+        }
+    }
     if (err == ERR_OK) {
-        err = authenticator->resolve(request_view(request), command->settings, command->now_us,
-                                     token, request->arena, &command->caller);
+        request->refusal = gate_permit(endpoint, &command->caller);
     }
-    if (err != ERR_OK) {
-        return err;
-    }
-    request->refusal = gate_permit(endpoint, &command->caller);
-    return ERR_OK;
+    return err;
 }
 
 /* ---- how often ---- */
@@ -166,19 +194,29 @@ static uint32_t rate_per_minute(const struct settings *settings, enum rate_class
     return (uint32_t)settings_int(settings, ids[rate]);
 }
 
-/* Who is logged in counts as such, everybody else as an address. */
-static enum err gate_rate(struct request *request) {
+/* A key has its own limit over all it does. Who is logged in counts as such, everybody else as an
+ * address. */
+static struct limiter_verdict rate_take(const struct request *request) {
     const struct command *command = &request->command;
+    const struct caller *caller = &command->caller;
     enum rate_class rate = request->endpoint->rate;
-    if (rate == RATE_NONE || !settings_bool(command->settings, SETTING_RATE_ENABLED_ID)) {
-        return ERR_OK;
+    int64_t now_us = clock_monotonic_us();
+    if (caller->kind == CALLER_KEY) {
+        return limiter_take_hourly(id_bytes(&caller->key_id), caller->rate_per_hour, now_us);
     }
     struct net_address address = limiter_address(command->peer);
-    struct str subject = command->caller.kind == CALLER_USER
-                             ? id_bytes(&command->caller.user_id)
+    struct str subject = caller->kind == CALLER_USER
+                             ? id_bytes(&caller->user_id)
                              : str_from((const char *)address.bytes, sizeof(address.bytes));
-    struct limiter_verdict verdict =
-        limiter_take(rate, subject, rate_per_minute(command->settings, rate), clock_monotonic_us());
+    return limiter_take(rate, subject, rate_per_minute(command->settings, rate), now_us);
+}
+
+static enum err gate_rate(struct request *request) {
+    if (request->endpoint->rate == RATE_NONE ||
+        !settings_bool(request_settings(request), SETTING_RATE_ENABLED_ID)) {
+        return ERR_OK;
+    }
+    struct limiter_verdict verdict = rate_take(request);
     request->rate_limit = verdict.limit;
     request->rate_remaining = verdict.remaining;
     request->rate_reset_s = verdict.reset_s;
@@ -212,13 +250,13 @@ static uint64_t body_bytes_max(const struct endpoint *endpoint) {
 }
 
 enum err gate_pass(struct request *request, const struct authenticator *authenticator,
-                   uint64_t *body_max) {
+                   const struct key_authenticator *keys, uint64_t *body_max) {
     *body_max = body_bytes_max(request->endpoint);
     enum err err = gate_params(request);
     if (err != ERR_OK) {
         return err;
     }
-    err = gate_caller(request, authenticator);
+    err = gate_caller(request, authenticator, keys);
     if (err != ERR_OK) {
         enum err limited = gate_rate(request); /* guessing tokens is limited by address */
         return limited != ERR_OK ? limited : err;

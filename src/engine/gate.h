@@ -11,14 +11,14 @@
  * here is answered without reading the body. A refused permission is not an error here but
  * request->refusal: it goes through a batch, because it leaves an audit record. */
 enum err gate_pass(struct request *request, const struct authenticator *authenticator,
-                   uint64_t *body_bytes_max);
+                   const struct key_authenticator *keys, uint64_t *body_bytes_max);
 
 /* The token of "Authorization: Bearer TOKEN", scheme in any case, exactly one blank-free token.
  * ERR_AUTH_REQUIRED when there is no such header, ERR_AUTH_FORMAT. */
 enum err gate_bearer(const struct http_head *head, struct str *token);
 
-/* May this caller use this endpoint? ERR_LIMITED_SESSION, ERR_FORBIDDEN. Asked at the gate and
- * again in the batch. */
+/* May this caller use this endpoint? ERR_LIMITED_SESSION, ERR_FORBIDDEN, ERR_SCOPE_MISSING. Asked
+ * at the gate and again in the batch. */
 enum err gate_permit(const struct endpoint *endpoint, const struct caller *caller);
 
 /* Decodes the body into request->command.body by the endpoint's schema. */

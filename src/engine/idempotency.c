@@ -66,6 +66,9 @@ static struct hash kept_key(const struct request *request) {
     if (command->caller.kind == CALLER_USER) {
         hash_stream_add_field(&stream, STR("user"));
         hash_stream_add_field(&stream, id_bytes(&command->caller.user_id));
+    } else if (command->caller.kind == CALLER_KEY) {
+        hash_stream_add_field(&stream, STR("key"));
+        hash_stream_add_field(&stream, id_bytes(&command->caller.key_id));
     } else {
         hash_stream_add_field(&stream, STR("address"));
         hash_stream_add_field(&stream, str_from((const char *)command->peer.bytes, 16));

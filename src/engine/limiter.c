@@ -8,7 +8,8 @@
 
 enum {
     LIMITER_SETS = 16384,
-    LIMITER_WAYS = 4, /* 64 bytes: one cache line per set */
+    LIMITER_WAYS = 4,        /* 64 bytes: one cache line per set */
+    LIMITER_CLASS_KEY = 255, /* beside the values of enum rate_class */
 };
 
 /* tat: the theoretical arrival time, when the bucket is empty again. 0 = free. */
@@ -33,12 +34,12 @@ struct net_address limiter_address(struct net_address address) {
     return address;
 }
 
-static uint64_t limiter_hash(enum rate_class rate, struct str subject) {
+static uint64_t limiter_hash(uint8_t class, struct str subject) {
     uint8_t input[16 + 1 + 64];
     struct hash digest;
     CHECK(subject.len <= 64);
     memcpy(input, table_salt, 16);
-    input[16] = (uint8_t)rate;
+    input[16] = class;
     memcpy(input + 17, subject.data, subject.len);
     digest = hash_of(str_from((const char *)input, 17 + subject.len));
     uint64_t hash;
@@ -62,11 +63,11 @@ static struct limiter_entry *limiter_entry(uint64_t hash) {
     return oldest;
 }
 
-struct limiter_verdict limiter_take(enum rate_class rate, struct str subject, uint32_t limit,
-                                    int64_t now_us) {
+static struct limiter_verdict take(uint8_t class, struct str subject, uint32_t limit,
+                                   int64_t period_us, int64_t now_us) {
     CHECK(limit > 0);
-    struct limiter_entry *entry = limiter_entry(limiter_hash(rate, subject));
-    int64_t step_us = TIME_US_PER_MIN / (int64_t)limit;
+    struct limiter_entry *entry = limiter_entry(limiter_hash(class, subject));
+    int64_t step_us = period_us / (int64_t)limit;
     step_us = step_us > 0 ? step_us : 1;
     int64_t tat_us = entry->tat_us > now_us ? entry->tat_us : now_us;
     int64_t after_us = tat_us + step_us - now_us; /* how full the bucket would be */
@@ -81,4 +82,14 @@ struct limiter_verdict limiter_take(enum rate_class rate, struct str subject, ui
         verdict.reset_s = (uint32_t)((wait_us + TIME_US_PER_S - 1) / TIME_US_PER_S);
     }
     return verdict;
+}
+
+struct limiter_verdict limiter_take(enum rate_class rate, struct str subject, uint32_t limit,
+                                    int64_t now_us) {
+    CHECK((uint32_t)rate < LIMITER_CLASS_KEY);
+    return take((uint8_t)rate, subject, limit, TIME_US_PER_MIN, now_us);
+}
+
+struct limiter_verdict limiter_take_hourly(struct str subject, uint32_t limit, int64_t now_us) {
+    return take(LIMITER_CLASS_KEY, subject, limit, TIME_US_PER_HOUR, now_us);
 }

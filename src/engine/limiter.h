@@ -21,6 +21,8 @@ void limiter_open(const uint8_t salt[16]);
 /* Counts one request of `subject`. limit = requests per minute = the burst. */
 struct limiter_verdict limiter_take(enum rate_class rate, struct str subject, uint32_t limit,
                                     int64_t now_us);
+/* The same for an API key, whose limit counts per hour. */
+struct limiter_verdict limiter_take_hourly(struct str subject, uint32_t limit, int64_t now_us);
 /* 16 bytes: the address itself, IPv6 cut to /64. */
 struct net_address limiter_address(struct net_address address);
 

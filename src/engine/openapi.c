@@ -41,6 +41,7 @@ static struct {
     bool uses_idempotency;
     bool uses_if_match;
     bool uses_rate;
+    bool uses_keys;
     char text[TEXT_BYTES_MAX];
 } build;
 
@@ -326,6 +327,11 @@ static void put_description(yyjson_mut_val *operation, const struct endpoint *en
         describe_roles(endpoint, &text);
     }
     buf_put_byte(&text, '.');
+    if (endpoint->scopes != 0) {
+        buf_put_c(&text, " Or an API key with one of these scopes: ");
+        describe_scopes(endpoint, &text);
+        buf_put_byte(&text, '.');
+    }
     int64_t per_minute = describe_rate(endpoint, build.settings);
     if (per_minute > 0) {
         buf_printf(&text, " At most %lld requests per minute.", (long long)per_minute);
@@ -350,6 +356,10 @@ static yyjson_mut_val *operation_make(const struct endpoint *endpoint) {
     yyjson_mut_val *security = json_add_array(build.doc, operation, "security");
     if (endpoint->auth != AUTH_NONE) {
         (void)json_add_array(build.doc, yyjson_mut_arr_add_obj(build.doc, security), "bearer");
+    }
+    if (endpoint->scopes != 0) {
+        build.uses_keys = true;
+        (void)json_add_array(build.doc, yyjson_mut_arr_add_obj(build.doc, security), "apiKey");
     }
     put_params(operation, endpoint);
     put_body(operation, endpoint);
@@ -541,10 +551,18 @@ static void put_components(yyjson_mut_val *root) {
     }
     put_parameters(components);
     put_headers(components);
-    yyjson_mut_val *bearer = put_object(put_object(components, "securitySchemes"), "bearer");
+    yyjson_mut_val *schemes = put_object(components, "securitySchemes");
+    yyjson_mut_val *bearer = put_object(schemes, "bearer");
     put(bearer, "type", "http");
     put(bearer, "scheme", "bearer");
     put(bearer, "description", "The token or access_token of a login.");
+    if (build.uses_keys) {
+        yyjson_mut_val *key = put_object(schemes, "apiKey");
+        put(key, "type", "apiKey");
+        put(key, "in", "header");
+        put(key, "name", "X-API-Key");
+        put(key, "description", "An API key; also accepted as Bearer.");
+    }
 }
 
 static void put_info(yyjson_mut_val *root) {

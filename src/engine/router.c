@@ -132,6 +132,9 @@ static const char *row_problem(const struct endpoint *row) {
     if (row->auth == AUTH_NONE && row->roles != 0) {
         return "roles need auth";
     }
+    if (row->scopes != 0 && (row->auth == AUTH_NONE || row->scopes > SCOPE_ANY)) {
+        return "scopes need auth and a name";
+    }
     const char *problem = path_problem(row);
     if (problem != NULL) {
         return problem;

@@ -1,6 +1,6 @@
 /*
- * System commands in fixed slots, the minute's jobs, and the notes of used sessions. A slot is
- * taken when its command is queued and given back when the command is durable.
+ * System commands in fixed slots, the minute's jobs, and the notes of used sessions and keys. A
+ * slot is taken when its command is queued and given back when the command is durable.
  */
 #include "engine/system.h"
 
@@ -25,10 +25,13 @@ struct system_slot {
 
 static struct system_slot slots[SYSTEM_COMMANDS_MAX];
 static struct arena_pool pool;
-static struct touch_list touched;  /* this tick's, growing */
-static struct touch_list touching; /* being written */
-static bool is_touching;
-static enum err touch_result;
+enum { TOUCH_SESSIONS, TOUCH_KEYS, TOUCH_KINDS };
+static struct touches {
+    struct touch_list touched;  /* this tick's, growing */
+    struct touch_list touching; /* being written */
+    bool is_touching;
+    enum err result;
+} touches[TOUCH_KINDS];
 static struct engine *the_engine;
 static struct loop *the_loop;
 static struct loop_timer minute;
@@ -55,7 +58,7 @@ enum err system_open(struct engine *engine, struct loop *loop) {
     memset(slots, 0, sizeof(slots));
     the_engine = engine;
     the_loop = loop;
-    is_touching = false;
+    memset(touches, 0, sizeof(touches));
     minute = (struct loop_timer){.on_due = minute_due};
     loop_timer_set(loop, &minute, loop_now_us(loop) + SYSTEM_PERIOD_US);
     return ERR_OK;
@@ -120,33 +123,46 @@ void system_finish(struct request *request) {
     slot->is_used = false;
 }
 
-void system_touch(const struct caller *caller) {
-    for (uint32_t i = 0; i < touched.count; i++) {
-        if (id_equal(touched.session_ids[i], caller->session_id)) {
-            return;
+static bool is_listed(const struct touch_list *list, struct id id) {
+    for (uint32_t i = 0; i < list->count; i++) {
+        if (id_equal(list->touches[i].id, id)) {
+            return true;
         }
     }
-    for (uint32_t i = 0; is_touching && i < touching.count; i++) {
-        if (id_equal(touching.session_ids[i], caller->session_id)) {
-            return;
-        }
+    return false;
+}
+
+void system_touch(const struct caller *caller, struct net_address peer) {
+    bool is_key = caller->kind == CALLER_KEY;
+    struct touches *kind = &touches[is_key ? TOUCH_KEYS : TOUCH_SESSIONS];
+    struct touch touch = {.id = is_key ? caller->key_id : caller->session_id, .peer = peer};
+    if (is_listed(&kind->touched, touch.id) ||
+        (kind->is_touching && is_listed(&kind->touching, touch.id))) {
+        return;
     }
-    if (touched.count < TOUCH_LIST_MAX) {
-        touched.session_ids[touched.count++] = caller->session_id;
+    if (kind->touched.count < TOUCH_LIST_MAX) {
+        kind->touched.touches[kind->touched.count++] = touch;
     }
 }
 
-void system_flush(struct engine *engine, const struct command_row *touch) {
-    if (is_touching && touch_result != ERR_AGAIN) {
-        is_touching = false;
+static void touches_flush(struct engine *engine, struct touches *kind,
+                          const struct command_row *row) {
+    if (kind->is_touching && kind->result != ERR_AGAIN) {
+        kind->is_touching = false;
     }
-    if (touched.count == 0 || is_touching) {
+    if (kind->touched.count == 0 || kind->is_touching) {
         return;
     }
-    touching = touched;
-    touch_result = ERR_AGAIN;
-    if (engine_run_system(engine, touch, &touching, &touch_result) == ERR_OK) {
-        is_touching = true;
-        touched.count = 0;
+    kind->touching = kind->touched;
+    kind->result = ERR_AGAIN;
+    if (engine_run_system(engine, row, &kind->touching, &kind->result) == ERR_OK) {
+        kind->is_touching = true;
+        kind->touched.count = 0;
     }
+}
+
+void system_flush(struct engine *engine, const struct command_row *touch_sessions,
+                  const struct command_row *touch_keys) {
+    touches_flush(engine, &touches[TOUCH_SESSIONS], touch_sessions);
+    touches_flush(engine, &touches[TOUCH_KEYS], touch_keys);
 }

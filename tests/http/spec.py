@@ -19,6 +19,7 @@ class Operation:
         self.needs_session = any('bearer' in entry for entry in item.get('security', []))
         roles = re.search(r'Access: [^.]*; roles: ([a-z, ]+)\.', item['description'])
         self.roles = set(roles.group(1).split(', ')) if roles else set(ROLES)
+        self.role = next(role for role in ROLES if role in self.roles)  # somebody who may
         limit = re.search(r'Body: at most (\d+) bytes', item['description'])
         self.body_bytes_max = int(limit.group(1)) if limit else None
         self.pattern = re.compile(re.sub(r'\{[^}]+\}', '[^/]+', path) + '$')

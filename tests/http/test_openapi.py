@@ -31,6 +31,10 @@ COMMON = {
     ('INVALID_TOKEN', 'TOKEN_INVALID'): 'test_matrix.py',
     ('INVALID_TOKEN', 'TOKEN_EXPIRED'): 'test_auth.py',
     ('SESSION_INACTIVE', 'TOKEN_EXPIRED'): 'test_auth.py',
+    ('INVALID_API_KEY', 'API_KEY_INVALID'): 'test_api_keys.py',
+    ('INVALID_API_KEY', 'API_KEY_EXPIRED'): 'test_api_keys.py',
+    ('AUTHORIZATION_ERROR', 'API_KEY_RESTRICTED'): 'test_api_keys.py',
+    ('AUTHORIZATION_ERROR', 'INSUFFICIENT_PERMISSIONS'): 'test_api_keys.py',
     # No endpoint of this stage suspends an account or limits a session.
     ('AUTHORIZATION_ERROR', 'ACCOUNT_INACTIVE'): None,
     ('MFA_COMPLIANCE_REQUIRED', 'MFA_COMPLIANCE_REQUIRED'): None,

@@ -204,8 +204,11 @@ static const char *text_at(yyjson_val *root, const char *pointer) {
 
 static void expect_every_row(const struct router *router) {
     yyjson_val *root = document_open(router);
-    static const char *const keys[] = {
-        [HTTP_GET] = "get", [HTTP_POST] = "post", [HTTP_PATCH] = "patch", [HTTP_DELETE] = "delete"};
+    static const char *const keys[] = {[HTTP_GET] = "get",
+                                       [HTTP_POST] = "post",
+                                       [HTTP_PUT] = "put",
+                                       [HTTP_PATCH] = "patch",
+                                       [HTTP_DELETE] = "delete"};
     EXPECT_EQ_STR(text_at(root, "/openapi"), "3.1.0");
     for (uint32_t index = 0; index < router_endpoint_count(router); index += 1) {
         const struct endpoint *endpoint = router_endpoint(router, index);
@@ -214,7 +217,7 @@ static void expect_every_row(const struct router *router) {
         EXPECT_EQ_STR(text_at(operation, "/operationId"), endpoint->id);
         EXPECT_EQ_STR(text_at(operation, "/tags/0"), endpoint->tag);
         EXPECT_EQ_UINT(yyjson_arr_size(yyjson_obj_get(operation, "security")),
-                       endpoint->auth != AUTH_NONE);
+                       (endpoint->auth != AUTH_NONE) + (endpoint->scopes != 0));
         EXPECT((yyjson_obj_get(operation, "requestBody") != NULL) == (endpoint->body != NULL));
         struct describe_errors errors;
         describe_errors(endpoint, &errors);
@@ -227,13 +230,15 @@ static void expect_every_row(const struct router *router) {
     arena_reset(&arena);
 }
 
-TEST(openapi_every_row_appears) {
+TEST(openapi_every_row_appears)
+{
     const struct router *router = rows_open();
     REQUIRE(router != NULL);
     expect_every_row(router);
 }
 
-TEST(openapi_every_row_of_the_program_appears) {
+TEST(openapi_every_row_of_the_program_appears)
+{
     const struct router *router = program_open();
     REQUIRE(router != NULL);
     EXPECT(router_endpoint_count(router) > 20);
@@ -264,7 +269,8 @@ static uint32_t refs_broken(yyjson_val *root, yyjson_val *value, uint32_t *ref_c
     return broken;
 }
 
-TEST(openapi_every_ref_resolves) {
+TEST(openapi_every_ref_resolves)
+{
     for (uint32_t round = 0; round < 2; round += 1) {
         const struct router *router = round == 0 ? rows_open() : program_open();
         REQUIRE(router != NULL);
@@ -277,7 +283,8 @@ TEST(openapi_every_ref_resolves) {
 }
 
 /* The check above must be able to fail. */
-TEST(openapi_broken_refs_are_seen) {
+TEST(openapi_broken_refs_are_seen)
+{
     const struct router *router = rows_open();
     REQUIRE(router != NULL);
     struct str text = STR("{\"a\":[{\"$ref\":\"#/b\"},{\"$ref\":\"#/a\"}]}");
@@ -289,7 +296,8 @@ TEST(openapi_broken_refs_are_seen) {
     arena_reset(&arena);
 }
 
-TEST(openapi_inputs_and_outputs) {
+TEST(openapi_inputs_and_outputs)
+{
     const struct router *router = rows_open();
     REQUIRE(router != NULL);
     yyjson_val *root = document_open(router);
@@ -329,7 +337,8 @@ TEST(openapi_inputs_and_outputs) {
     arena_reset(&arena);
 }
 
-TEST(openapi_refusals_say_their_errors) {
+TEST(openapi_refusals_say_their_errors)
+{
     const struct router *router = rows_open();
     REQUIRE(router != NULL);
     yyjson_val *root = document_open(router);
@@ -348,7 +357,8 @@ TEST(openapi_refusals_say_their_errors) {
     arena_reset(&arena);
 }
 
-TEST(openapi_is_deterministic) {
+TEST(openapi_is_deterministic)
+{
     const struct router *router = rows_open();
     REQUIRE(router != NULL);
     struct str first = openapi_build(router, &settings);
@@ -358,7 +368,8 @@ TEST(openapi_is_deterministic) {
     arena_reset(&arena);
 }
 
-TEST(describe_implied_errors) {
+TEST(describe_implied_errors)
+{
     struct describe_errors errors;
     describe_errors(&rows[4], &errors);
     /* A public read without input: malformed HTTP and overload, nothing else. */
@@ -421,7 +432,8 @@ static void expect_every_row_on_page(const struct router *router) {
     arena_reset(&arena);
 }
 
-TEST(docs_every_row_appears) {
+TEST(docs_every_row_appears)
+{
     const struct router *router = rows_open();
     REQUIRE(router != NULL);
     expect_every_row_on_page(router);
@@ -434,7 +446,8 @@ TEST(docs_every_row_appears) {
     expect_every_row_on_page(router);
 }
 
-TEST(docs_are_escaped_and_without_scripts) {
+TEST(docs_are_escaped_and_without_scripts)
+{
     const struct router *router = rows_open();
     REQUIRE(router != NULL);
     const char *problem = NULL;
@@ -452,7 +465,8 @@ TEST(docs_are_escaped_and_without_scripts) {
     arena_reset(&arena);
 }
 
-TEST(docs_examples_have_what_is_required) {
+TEST(docs_examples_have_what_is_required)
+{
     const struct router *router = rows_open();
     REQUIRE(router != NULL);
     struct str page = docs_build(router, &settings);
@@ -467,7 +481,8 @@ TEST(docs_examples_have_what_is_required) {
 
 /* ---- compression ---- */
 
-TEST(compress_gzip_comes_back) {
+TEST(compress_gzip_comes_back)
+{
     static char text[100000];
     static char back[sizeof text + 1];
     for (size_t index = 0; index < sizeof text; index += 1) {
@@ -489,7 +504,8 @@ TEST(compress_gzip_comes_back) {
     inflateEnd(&stream);
 }
 
-TEST(compress_gzip_refuses_to_grow) {
+TEST(compress_gzip_refuses_to_grow)
+{
     char text[64];
     test_random_fill(text, sizeof text);
     EXPECT(str_is_none(compress_gzip(str_from(text, sizeof text))));

@@ -140,7 +140,7 @@ static const struct endpoint auth_endpoints[] = {
         .auth = AUTH_FULL,
         .rate = RATE_WRITE,
         .form = FORM_ENVELOPE,
-        .errors = {ERR_CONFLICT},
+        .errors = {ERR_CONFLICT, ERR_LAST_OWNER},
         .command = &user_delete_command,
     },
     {

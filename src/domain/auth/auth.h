@@ -147,6 +147,59 @@ struct password_mark password_mark_of(const struct user *user);
 bool password_mark_holds(struct password_mark mark, const struct user *user);
 bool user_any_admin(const struct store_view *view, struct arena *arena);
 
+/* ---- how a user looks in replies ---- */
+
+/* Embedded by the outputs that hold a user. */
+struct user_view {
+    struct schema_set set;
+    struct id id;
+    struct str email;
+    bool email_verified;
+    bool is_email_verified;
+    struct str full_name;
+    struct str first_name;
+    struct str last_name;
+    struct str phone;
+    struct str phone_number;
+    bool phone_verified;
+    bool is_phone_verified;
+    struct str avatar_url;
+    int32_t status;
+    int32_t role;
+    bool is_active;
+    bool mfa_enabled;
+    bool two_factor_enabled;
+    int64_t last_login_at;
+    struct str last_login_ip;
+    int64_t created_at;
+    int64_t updated_at;
+    int64_t deleted_at;
+};
+
+extern const struct schema user_view_schema;
+
+/* Adds the user as an object. */
+yyjson_mut_val *user_view_add(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *key,
+                              const struct user *user, struct arena *arena);
+
+/* ---- for the domains right of this one ---- */
+
+/*
+ * What organizations add to accounts. Domains see only those left of them, so the one that knows
+ * organizations registers here at its start, and the rows of this domain ask. The alternative, the
+ * right domain owning rows such as /auth/me, would move the half of this domain that has nothing to
+ * do with organizations. One constant set of functions; set once, before requests come.
+ */
+struct auth_extension {
+    /* GET /auth/me: appends the user's organizations. */
+    enum err (*me)(const struct store_view *view, struct id user_id, struct arena *arena,
+                   yyjson_mut_doc *doc, yyjson_mut_val *list);
+    /* Closing an account: may it go (ERR_LAST_OWNER), and what goes with it. */
+    enum err (*close_check)(const struct store_view *view, struct id user_id, struct arena *arena);
+    void (*close_apply)(struct store_tx *tx, const struct command *command, struct id user_id);
+};
+void auth_extend(const struct auth_extension *extension);
+
 /* ---- for the program's own subcommands ---- */
 
 /* Import and `admin create`: system commands over this. */

@@ -1,6 +1,7 @@
 /* Refresh with rotation and reuse detection, logout, who am I, and the list of sessions. */
 #include "domain/auth/session_api.h"
 
+#include "domain/auth/extension.h"
 #include "domain/auth/tokens.h"
 #include "domain/auth/views.h"
 
@@ -260,8 +261,8 @@ enum err me_read(struct request *request, const struct store_view *view) {
     }
     yyjson_mut_val *data = outcome_data(outcome, command);
     user_view_add(outcome->doc, data, "user", &user, request->arena);
-    json_add_array(outcome->doc, data, "organizations");
-    return ERR_OK;
+    yyjson_mut_val *list = json_add_array(outcome->doc, data, "organizations");
+    return auth_extension()->me(view, user.id, request->arena, outcome->doc, list);
 }
 
 /* ---- sessions ---- */

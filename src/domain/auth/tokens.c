@@ -399,7 +399,7 @@ static void touch_apply(struct store_tx *tx, const struct command *command,
     for (uint32_t i = 0; i < list->count; i++) {
         struct session session;
         enum err err = store_get(store_tx_view(tx), system, &session_table,
-                                 id_bytes(&list->session_ids[i]), command->arena, &session);
+                                 id_bytes(&list->touches[i].id), command->arena, &session);
         if (err == ERR_OK && session.status == SESSION_ACTIVE) {
             session.last_activity_at = command->now_us;
             store_put(tx, &session_table, &session);

@@ -2,6 +2,7 @@
 #include "domain/auth/user_api.h"
 
 #include "crypto/hash.h"
+#include "domain/auth/extension.h"
 #include "domain/auth/rules.h"
 #include "domain/auth/tokens.h"
 #include "domain/auth/totp.h"
@@ -175,7 +176,7 @@ static enum err delete_check(const struct store_view *view, const struct command
         outcome->message = "The last administrator cannot be deleted; make another one first.";
         return ERR_CONFLICT;
     }
-    return ERR_OK;
+    return auth_extension()->close_check(view, user.id, command->arena);
 }
 
 /* The address becomes free for a new registration; the account stays, closed, for the audit. */
@@ -205,6 +206,7 @@ static void delete_apply(struct store_tx *tx, const struct command *command,
     totp_forget(tx, &user, command->now_us);
     store_put(tx, &user_table, &user);
     session_revoke_all(tx, command, user.id, "account_deleted");
+    auth_extension()->close_apply(tx, command, user.id);
     outcome->resource = user.id;
     outcome->message = "The account is deleted";
 }

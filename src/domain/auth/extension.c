@@ -1,0 +1,46 @@
+/* The one place that knows who extends accounts: see struct auth_extension. */
+#include "domain/auth/extension.h"
+
+static enum err no_me(const struct store_view *view, struct id user_id, struct arena *arena,
+                      yyjson_mut_doc *doc, yyjson_mut_val *list) {
+    (void)view;
+    (void)user_id;
+    (void)arena;
+    (void)doc;
+    (void)list;
+    return ERR_OK;
+}
+
+static enum err no_close_check(const struct store_view *view, struct id user_id,
+                               struct arena *arena) {
+    (void)view;
+    (void)user_id;
+    (void)arena;
+    return ERR_OK;
+}
+
+static void no_close_apply(struct store_tx *tx, const struct command *command, struct id user_id) {
+    (void)tx;
+    (void)command;
+    (void)user_id;
+}
+
+/* A program without organizations. */
+static const struct auth_extension nothing = {
+    .me = no_me,
+    .close_check = no_close_check,
+    .close_apply = no_close_apply,
+};
+
+static const struct auth_extension *the_extension = &nothing;
+
+void auth_extend(const struct auth_extension *extension) {
+    CHECK(extension->me != NULL);
+    CHECK(extension->close_check != NULL);
+    CHECK(extension->close_apply != NULL);
+    the_extension = extension;
+}
+
+const struct auth_extension *auth_extension(void) {
+    return the_extension;
+}

@@ -1,0 +1,64 @@
+/* Accounts and organizations: what /auth/me lists, and what closing an account means here. */
+#include "domain/orgs/account.h"
+
+#include "domain/orgs/members.h"
+
+static enum err account_me(const struct store_view *view, struct id user_id, struct arena *arena,
+                           yyjson_mut_doc *doc, yyjson_mut_val *list) {
+    struct membership_scan scan;
+    enum err err = membership_scan_open(&scan, view, user_id);
+    while (err == ERR_OK) {
+        struct member member;
+        struct organization organization;
+        err = membership_scan_next(&scan, arena, &member, &organization);
+        if (err == ERR_OK) {
+            yyjson_mut_val *value = json_object(doc);
+            json_add_id(doc, value, "id", organization.id);
+            json_add_str(doc, value, "name", organization.name);
+            json_add_str(doc, value, "slug", organization.slug);
+            json_add_str(doc, value, "role", str_from_c(member_role_names[member.role]));
+            json_append_val(doc, list, value);
+        }
+    }
+    membership_scan_close(&scan);
+    return err == ERR_END ? ERR_OK : err;
+}
+
+static enum err account_close_check(const struct store_view *view, struct id user_id,
+                                    struct arena *arena) {
+    struct membership_scan scan;
+    enum err err = membership_scan_open(&scan, view, user_id);
+    while (err == ERR_OK) {
+        struct member member;
+        struct organization organization;
+        err = membership_scan_next(&scan, arena, &member, &organization);
+        if (err == ERR_OK && member.role == MEMBER_OWNER &&
+            !member_has_other_owner(view, organization.id, user_id, arena)) {
+            err = ERR_LAST_OWNER;
+        }
+    }
+    membership_scan_close(&scan);
+    return err == ERR_END ? ERR_OK : err;
+}
+
+static void account_close_apply(struct store_tx *tx, const struct command *command,
+                                struct id user_id) {
+    struct membership_scan scan;
+    enum err err = membership_scan_open(&scan, store_tx_view(tx), user_id);
+    while (err == ERR_OK) {
+        struct member member;
+        struct organization organization;
+        err = membership_scan_next(&scan, command->arena, &member, &organization);
+        if (err == ERR_OK) {
+            member_remove(tx, command, &organization, &member);
+        }
+    }
+    membership_scan_close(&scan);
+    CHECK(err == ERR_END);
+}
+
+const struct auth_extension orgs_auth_extension = {
+    .me = account_me,
+    .close_check = account_close_check,
+    .close_apply = account_close_apply,
+};
