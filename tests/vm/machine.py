@@ -20,6 +20,7 @@ from client import Client  # noqa: E402
 from server import free_port  # noqa: E402
 
 IMAGE = os.environ.get('COFFER_IMAGE') or os.path.join(ROOT, 'build', 'image')
+INITRD = os.path.abspath(os.environ.get('COFFER_INITRD') or os.path.join(IMAGE, 'coffer.cpio'))
 BOOT_SECONDS_MAX = 120  # a hundred times the usual: the machine may be busy
 STOP_SECONDS_MAX = 60
 PASSWORD = 'Correct-Horse-42-Battery'
@@ -51,7 +52,7 @@ class Machine:
         self.kind = kind
         self.boot = boot
         self.kernel = kernel or (None if boot else image('vmlinux'))
-        self.initrd = initrd or (None if boot else image('coffer.cpio'))
+        self.initrd = initrd or (None if boot else INITRD)
         self.memory = memory
         self.append = append
         self.is_counting = is_counting
