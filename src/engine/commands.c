@@ -11,10 +11,17 @@
 #include "engine/audit.h"
 #include "engine/engine.h"
 #include "engine/idempotency.h"
+#include "os/clock.h"
 #include "os/log.h"
 #include "os/mem.h"
 
-enum { SCRATCH_BYTES = 8 * 1024 * 1024 };
+enum {
+    SCRATCH_BYTES = 8 * 1024 * 1024,
+    /* Gathering, see batch_gathers: below this many the gain is not worth any wait. */
+    GATHER_COMMANDS_MIN = 8,
+    GATHER_US_MAX = 5000,
+    GATHER_SILENCE_US = 100,
+};
 
 struct command_queue {
     struct engine *engine;
@@ -24,6 +31,13 @@ struct command_queue {
     struct request *batch[BATCH_COMMANDS_MAX];
     uint32_t batch_count;
     bool has_room; /* for the running batch */
+    /* Gathering: what the last batch was and when it ended. */
+    uint32_t answered_count;
+    uint32_t expected_count;
+    uint32_t seen_count;
+    int64_t started_us;
+    int64_t seen_us;
+    int64_t gather_until_us;
     /* What one command may need inside the batch: its own memory, so that apply, which cannot fail,
      * does not depend on what all other requests leave. Emptied after each command. */
     struct arena_pool scratch_pool;
@@ -169,10 +183,36 @@ static uint32_t batch_run(struct store_tx *tx, void *ctx) {
 static void batch_done(void *ctx) {
     struct command_queue *queue = ctx;
     uint32_t count = queue->batch_count;
+    int64_t now_us = clock_monotonic_us();
+    int64_t patience_us = (now_us - queue->started_us) / 2;
     queue->batch_count = 0;
+    queue->answered_count = count;
+    queue->expected_count = count + queue->count;
+    queue->gather_until_us = now_us + (patience_us < GATHER_US_MAX ? patience_us : GATHER_US_MAX);
+    queue->seen_us = now_us;
     for (uint32_t i = 0; i < count; i++) {
         engine_answer(queue->batch[i]);
     }
+}
+
+/*
+ * Clients that wait for their answer before they write again fall into two groups that take turns:
+ * one in the batch, one in the queue, and each batch pays the disk's full wait for half of the
+ * writers. So after a batch of some size the next one waits for those just answered to come back:
+ * not longer than half of what the last batch took, and not through silence. A lone writer never
+ * waits. (PostgreSQL's commit_delay and commit_siblings, by measurement instead of by setting.)
+ */
+static bool batch_gathers(struct command_queue *queue) {
+    int64_t now_us = clock_monotonic_us();
+    if (queue->answered_count < GATHER_COMMANDS_MIN || queue->count >= queue->expected_count ||
+        queue->count >= BATCH_COMMANDS_MAX || now_us >= queue->gather_until_us) {
+        return false;
+    }
+    if (queue->count != queue->seen_count) {
+        queue->seen_count = queue->count;
+        queue->seen_us = now_us;
+    }
+    return now_us - queue->seen_us < GATHER_SILENCE_US;
 }
 
 static void batch_gather(struct command_queue *queue) {
@@ -209,7 +249,11 @@ bool command_queue_step(struct command_queue *queue) {
             store_batch_step(store);
         }
     } else if (queue->count > 0) {
+        if (batch_gathers(queue)) {
+            return true;
+        }
         batch_gather(queue);
+        queue->started_us = clock_monotonic_us();
         queue->has_room = store_has_room(store);
         enum err err = store_batch_start(store, batch_run, batch_done, queue);
         if (err != ERR_OK) {

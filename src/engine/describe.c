@@ -41,9 +41,20 @@ static void errors_of_auth(const struct endpoint *endpoint, struct describe_erro
     }
 }
 
+/* A bad path parameter is a path that is not there; only the others can be refused as values. */
+static bool has_query_params(const struct endpoint *endpoint) {
+    uint32_t count = endpoint->params == NULL ? 0 : endpoint->params->field_count;
+    for (uint32_t index = 0; index < count; index += 1) {
+        if (!describe_is_path_param(endpoint, endpoint->params->fields[index].name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void errors_of_input(const struct endpoint *endpoint, struct describe_errors *out) {
     error_add(out, ERR_HTTP_MALFORMED);
-    if (endpoint->params != NULL || endpoint->body != NULL || endpoint->command != NULL) {
+    if (has_query_params(endpoint) || endpoint->body != NULL || endpoint->command != NULL) {
         error_add(out, ERR_VALIDATION); /* of a command also the Idempotency-Key */
     }
     if (describe_has_path_params(endpoint)) {
@@ -71,7 +82,6 @@ void describe_errors(const struct endpoint *endpoint, struct describe_errors *ou
         error_add(out, ERR_RATE_LIMITED);
     }
     if (endpoint->command != NULL) {
-        error_add(out, ERR_VALIDATION); /* of the key itself */
         error_add(out, ERR_IDEMPOTENCY_REUSED);
         error_add(out, ERR_STORE_FULL);
     }

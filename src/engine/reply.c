@@ -212,6 +212,9 @@ static yyjson_mut_val *error_details(struct request *request, yyjson_mut_doc *do
             }
         }
     }
+    if (err == ERR_LIMITED_SESSION) {
+        json_add_str(doc, details, "overall_status", STR("suspended")); /* contract 1.3 */
+    }
     if (err == ERR_RATE_LIMITED) {
         json_add_int(doc, details, "retry_after", retry_after_s(request, 429));
     }

@@ -123,7 +123,8 @@ def test_what_is_no_key(server):
     text, _key = key_new(owner, org)
     path = f'{ORGS}/{org["id"]}'
     other = 'cfk_' + 'A' * 26
-    for bad in ('x', '', text[:-1], text + 'x', text.swapcase(), other + checksum(other + '123456')):
+    for bad in ('x', '', text[:-1], text + 'x', text.swapcase(),
+                other + checksum(other + '123456')):
         check_status(by_key(server, bad).get(path), 401, 'INVALID_API_KEY', 'API_KEY_INVALID')
         check_status(by_key(server, bad).get(TEST), 401, 'INVALID_API_KEY', 'API_KEY_INVALID')
     # who sends Authorization is who that says

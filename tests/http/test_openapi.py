@@ -35,9 +35,9 @@ COMMON = {
     ('INVALID_API_KEY', 'API_KEY_EXPIRED'): 'test_api_keys.py',
     ('AUTHORIZATION_ERROR', 'API_KEY_RESTRICTED'): 'test_api_keys.py',
     ('AUTHORIZATION_ERROR', 'INSUFFICIENT_PERMISSIONS'): 'test_api_keys.py',
-    # No endpoint of this stage suspends an account or limits a session.
+    ('MFA_COMPLIANCE_REQUIRED', 'MFA_COMPLIANCE_REQUIRED'): 'test_policy.py',
+    # No endpoint of this stage suspends an account.
     ('AUTHORIZATION_ERROR', 'ACCOUNT_INACTIVE'): None,
-    ('MFA_COMPLIANCE_REQUIRED', 'MFA_COMPLIANCE_REQUIRED'): None,
 }
 
 

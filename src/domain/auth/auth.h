@@ -194,6 +194,11 @@ struct auth_extension {
     /* GET /auth/me: appends the user's organizations. */
     enum err (*me)(const struct store_view *view, struct id user_id, struct arena *arena,
                    yyjson_mut_doc *doc, yyjson_mut_val *list);
+    /* In apply, at the end of a login and at a refresh: adds mfa_compliance to the reply's data,
+     * may change user->status (the caller puts the record). True: the session is limited to setting
+     * up a second factor. */
+    bool (*login)(struct store_tx *tx, const struct command *command, struct user *user,
+                  struct outcome *outcome);
     /* Closing an account: may it go (ERR_LAST_OWNER), and what goes with it. */
     enum err (*close_check)(const struct store_view *view, struct id user_id, struct arena *arena);
     void (*close_apply)(struct store_tx *tx, const struct command *command, struct id user_id);

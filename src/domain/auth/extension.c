@@ -1,6 +1,8 @@
 /* The one place that knows who extends accounts: see struct auth_extension. */
 #include "domain/auth/extension.h"
 
+#include "domain/auth/views.h"
+
 static enum err no_me(const struct store_view *view, struct id user_id, struct arena *arena,
                       yyjson_mut_doc *doc, yyjson_mut_val *list) {
     (void)view;
@@ -9,6 +11,15 @@ static enum err no_me(const struct store_view *view, struct id user_id, struct a
     (void)doc;
     (void)list;
     return ERR_OK;
+}
+
+static bool no_login(struct store_tx *tx, const struct command *command, struct user *user,
+                     struct outcome *outcome) {
+    (void)tx;
+    (void)user;
+    yyjson_mut_val *data = outcome_data(outcome, command);
+    compliance_view_add(outcome->doc, data);
+    return false;
 }
 
 static enum err no_close_check(const struct store_view *view, struct id user_id,
@@ -28,6 +39,7 @@ static void no_close_apply(struct store_tx *tx, const struct command *command, s
 /* A program without organizations. */
 static const struct auth_extension nothing = {
     .me = no_me,
+    .login = no_login,
     .close_check = no_close_check,
     .close_apply = no_close_apply,
 };
@@ -36,6 +48,7 @@ static const struct auth_extension *the_extension = &nothing;
 
 void auth_extend(const struct auth_extension *extension) {
     CHECK(extension->me != NULL);
+    CHECK(extension->login != NULL);
     CHECK(extension->close_check != NULL);
     CHECK(extension->close_apply != NULL);
     the_extension = extension;

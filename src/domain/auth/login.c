@@ -15,6 +15,7 @@
 
 #include <string.h>
 
+#include "domain/auth/extension.h"
 #include "domain/auth/pending.h"
 #include "domain/auth/tokens.h"
 #include "domain/auth/totp.h"
@@ -157,7 +158,6 @@ static void login_reply(const struct command *command, const struct user *user,
     yyjson_mut_val *data = outcome_data(outcome, command);
     user_view_add(outcome->doc, data, "user", user, command->arena);
     json_add_id(outcome->doc, data, "user_id", user->id);
-    compliance_view_add(outcome->doc, data);
     outcome->message = "Login successful";
 }
 
@@ -170,9 +170,13 @@ void login_finish(struct store_tx *tx, const struct command *command, struct use
     user->last_login_ip = buf_str(&out);
     SCHEMA_SET(&user_schema, user, last_login_at);
     SCHEMA_SET(&user_schema, user, last_login_ip);
+    bool is_limited = auth_extension()->login(tx, command, user, outcome);
     store_put(tx, &user_table, user);
-    tokens_open_session(tx, command, user, tokens, is_remembered, outcome);
+    tokens_open_session(tx, command, user, tokens, is_remembered, is_limited, outcome);
     login_reply(command, user, outcome);
+    if (is_limited) {
+        json_add_bool(outcome->doc, outcome->data, "requires_mfa_enrollment", true);
+    }
 }
 
 /* The first of the three names that was sent. */
@@ -270,6 +274,7 @@ struct login_data {
     struct str token_type;
     int64_t expires_in;
     struct str mfa_compliance;
+    bool requires_mfa_enrollment;
 };
 
 static const struct field login_data_fields[] = {
@@ -290,6 +295,8 @@ static const struct field login_data_fields[] = {
           .doc = "Seconds until access_token expires."),
     FIELD(struct login_data, mfa_compliance, FIELD_JSON, .flags = FIELD_OMIT,
           .doc = "Second-factor policies of the user's organizations."),
+    FIELD(struct login_data, requires_mfa_enrollment, FIELD_BOOL, .flags = FIELD_OMIT,
+          .doc = "True when the session is limited to setting up a second factor."),
 };
 
 const struct schema login_data_schema = SCHEMA("LoginData", struct login_data, login_data_fields);
@@ -311,6 +318,7 @@ struct login_answer {
     bool mfa_required;
     struct str temp_token;
     struct str code;
+    bool requires_mfa_enrollment;
 };
 
 static const struct field login_answer_fields[] = {
@@ -338,6 +346,8 @@ static const struct field login_answer_fields[] = {
           .doc = "Proves that the password was right; also in the cookie `session`."),
     FIELD(struct login_answer, code, FIELD_TEXT, .flags = FIELD_OMIT,
           .doc = "2FA_REQUIRED when a code is to follow."),
+    FIELD(struct login_answer, requires_mfa_enrollment, FIELD_BOOL, .flags = FIELD_OMIT,
+          .doc = "True: the session is limited to setting up a second factor."),
 };
 
 const struct schema login_answer_schema =

@@ -259,7 +259,7 @@ static void register_apply(struct store_tx *tx, const struct command *command,
     struct user user = user_new(command, body->email, prepared->password_hash, prepared->role);
     user_fill(command, body, &user);
     store_put(tx, &user_table, &user);
-    tokens_open_session(tx, command, &user, &prepared->tokens, false, outcome);
+    tokens_open_session(tx, command, &user, &prepared->tokens, false, false, outcome);
     outcome->actor = user.id;
     outcome->resource = user.id;
     user_reply(command, &user, outcome);
@@ -367,7 +367,7 @@ static void setup_apply(struct store_tx *tx, const struct command *command,
     struct user user = user_new(command, body->email, prepared->password_hash, ROLE_ADMIN);
     COPY_TEXT(&user, full_name, body->full_name);
     store_put(tx, &user_table, &user);
-    tokens_open_session(tx, command, &user, &prepared->tokens, false, outcome);
+    tokens_open_session(tx, command, &user, &prepared->tokens, false, false, outcome);
     outcome->actor = user.id;
     outcome->resource = user.id;
     user_reply(command, &user, outcome);

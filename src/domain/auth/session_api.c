@@ -118,6 +118,18 @@ static void refresh_reused(struct store_tx *tx, const struct command *command,
     outcome->resource = session->id;
 }
 
+/* A session that is refreshed for ever must not escape what a new login would meet. It can become
+ * limited here, never unlimited. */
+static void refresh_judge(struct store_tx *tx, const struct command *command, struct user *user,
+                          struct session *session, struct outcome *outcome) {
+    int32_t status = user->status;
+    bool is_limited = auth_extension()->login(tx, command, user, outcome);
+    session->is_compliance_only = session->is_compliance_only || is_limited;
+    if (user->status != status) {
+        store_put(tx, &user_table, user);
+    }
+}
+
 static void refresh_apply(struct store_tx *tx, const struct command *command,
                           struct outcome *outcome) {
     const struct refresh_prepared *prepared = command->prepared;
@@ -140,6 +152,7 @@ static void refresh_apply(struct store_tx *tx, const struct command *command,
     session.expires_at = expires_at > session.expires_at ? expires_at : session.expires_at;
     session.last_activity_at = command->now_us;
     session.updated_at = command->now_us;
+    refresh_judge(tx, command, &user, &session, outcome);
     store_put(tx, &session_table, &session);
     tokens_put_refresh(tx, command, &prepared->tokens);
     outcome->resource = session.id;
@@ -165,6 +178,7 @@ struct refresh_data {
     int64_t expires_in;
     int64_t expires_at;
     struct str user;
+    struct str mfa_compliance;
 };
 
 static const struct field refresh_data_fields[] = {
@@ -179,6 +193,8 @@ static const struct field refresh_data_fields[] = {
     FIELD(struct refresh_data, expires_at, FIELD_TIME, .flags = FIELD_REQUIRED,
           .time_form = TIME_FORM_RFC3339, .doc = "End of the session."),
     FIELD(struct refresh_data, user, FIELD_JSON, .flags = FIELD_REQUIRED, .doc = "The user."),
+    FIELD(struct refresh_data, mfa_compliance, FIELD_JSON, .flags = FIELD_REQUIRED,
+          .doc = "Second-factor policies of the user's organizations."),
 };
 
 const struct schema refresh_data_schema =
@@ -297,9 +313,9 @@ static enum err sessions_collect(struct request *request, const struct store_vie
     for (uint32_t i = 0; err == ERR_OK && i < SESSIONS_PER_USER_MAX; i++) {
         err = store_scan_next(&scan, request->arena, &session);
         if (err == ERR_OK && session.expires_at > command->now_us) {
-            yyjson_mut_arr_append(list, session_view_make(request->outcome.doc, &session,
-                                                          command->caller.session_id,
-                                                          request->arena));
+            yyjson_mut_arr_append(list,
+                                  session_view_make(request->outcome.doc, &session,
+                                                    command->caller.session_id, request->arena));
             (*count)++;
         }
     }

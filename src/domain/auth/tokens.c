@@ -225,7 +225,7 @@ static void sessions_make_room(struct store_tx *tx, const struct command *comman
 
 void tokens_open_session(struct store_tx *tx, const struct command *command,
                          const struct user *user, const struct token_set *tokens,
-                         bool is_remembered, struct outcome *outcome) {
+                         bool is_remembered, bool is_limited, struct outcome *outcome) {
     struct hash hash = token_hash(&tokens->token);
     enum setting life =
         is_remembered ? SETTING_SESSION_LONG_SECONDS_ID : SETTING_SESSION_SECONDS_ID;
@@ -241,6 +241,7 @@ void tokens_open_session(struct store_tx *tx, const struct command *command,
         .user_agent = command->user_agent,
         .expires_at = command->now_us + settings_us(command->settings, life),
         .last_activity_at = command->now_us,
+        .is_compliance_only = is_limited,
         .created_at = command->now_us,
         .updated_at = command->now_us,
     };

@@ -25,7 +25,7 @@ enum err tokens_make(struct request *request, struct id user_id, enum role role,
 /* Puts a new session and its refresh token, and adds the tokens to the reply's data. */
 void tokens_open_session(struct store_tx *tx, const struct command *command,
                          const struct user *user, const struct token_set *tokens,
-                         bool is_remembered, struct outcome *outcome);
+                         bool is_remembered, bool is_limited, struct outcome *outcome);
 /* Puts the refresh token's row. */
 void tokens_put_refresh(struct store_tx *tx, const struct command *command,
                         const struct token_set *tokens);

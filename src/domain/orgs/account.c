@@ -1,7 +1,9 @@
-/* Accounts and organizations: what /auth/me lists, and what closing an account means here. */
+/* Accounts and organizations: what /auth/me lists, how a login is judged, and what
+ * closing an account means here. */
 #include "domain/orgs/account.h"
 
 #include "domain/orgs/members.h"
+#include "domain/orgs/policy.h"
 
 static enum err account_me(const struct store_view *view, struct id user_id, struct arena *arena,
                            yyjson_mut_doc *doc, yyjson_mut_val *list) {
@@ -57,7 +59,21 @@ static void account_close_apply(struct store_tx *tx, const struct command *comma
     CHECK(err == ERR_END);
 }
 
+static bool account_login(struct store_tx *tx, const struct command *command, struct user *user,
+                          struct outcome *outcome) {
+    struct compliance_sum sum;
+    yyjson_mut_val *data = outcome_data(outcome, command);
+    enum err err =
+        compliance_add(store_tx_view(tx), tx, command, user, false, outcome->doc, data, &sum);
+    if (err != ERR_OK) {
+        return true; /* what cannot be judged is not let through */
+    }
+    policy_restore(store_tx_view(tx), command, user);
+    return sum.status == COMPLIANCE_PAST_DUE || sum.status == COMPLIANCE_SUSPENDED;
+}
+
 const struct auth_extension orgs_auth_extension = {
+    .login = account_login,
     .me = account_me,
     .close_check = account_close_check,
     .close_apply = account_close_apply,

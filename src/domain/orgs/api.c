@@ -5,6 +5,7 @@
 #include "domain/orgs/key_platform_api.h"
 #include "domain/orgs/members.h"
 #include "domain/orgs/org_api.h"
+#include "domain/orgs/policy_api.h"
 
 static const struct endpoint orgs_endpoints[] = {
     {
@@ -141,6 +142,79 @@ static const struct endpoint orgs_endpoints[] = {
         .output = &member_data_schema,
         .errors = {ERR_FORBIDDEN, ERR_LAST_OWNER},
         .command = &member_role_command,
+    },
+    {
+        .id = "org_policy",
+        .method = HTTP_GET,
+        .path = "/api/v1/organizations/{organization_id}/security-policy",
+        .doc = "What second factors the organization asks for; for its members.",
+        .tag = "Policies",
+        .auth = AUTH_SESSION,
+        .scopes = SCOPE_READ,
+        .rate = RATE_READ,
+        .form = FORM_ENVELOPE,
+        .params = &organization_params_schema,
+        .output = &policy_data_schema,
+        .errors = {ERR_FORBIDDEN},
+        .read = policy_read,
+    },
+    {
+        .id = "org_policy_set",
+        .method = HTTP_PUT,
+        .path = "/api/v1/organizations/{organization_id}/security-policy",
+        .doc = "Set the policy; what is left out gets its default. For admins and owners.",
+        .tag = "Policies",
+        .auth = AUTH_FULL,
+        .rate = RATE_WRITE,
+        .form = FORM_ENVELOPE,
+        .params = &organization_params_schema,
+        .body = &policy_body_schema,
+        .output = &policy_data_schema,
+        .errors = {ERR_FORBIDDEN},
+        .command = &policy_put_command,
+    },
+    {
+        .id = "org_compliance",
+        .method = HTTP_GET,
+        .path = "/api/v1/organizations/{organization_id}/mfa-compliance",
+        .doc = "How the members comply with the policy; for admins and owners.",
+        .tag = "Policies",
+        .auth = AUTH_FULL,
+        .scopes = SCOPE_ADMIN,
+        .rate = RATE_READ,
+        .form = FORM_ENVELOPE,
+        .params = &compliance_list_params_schema,
+        .output = &compliance_list_schema,
+        .errors = {ERR_FORBIDDEN},
+        .read = compliance_list_read,
+    },
+    {
+        .id = "org_member_policy",
+        .method = HTTP_PATCH,
+        .path = "/api/v1/organizations/{organization_id}/users/{user_id}/security-policy",
+        .doc = "Make an exception from the policy for one member; for admins and owners, an "
+               "owner's for owners.",
+        .tag = "Policies",
+        .auth = AUTH_FULL,
+        .rate = RATE_WRITE,
+        .form = FORM_ENVELOPE,
+        .params = &member_policy_params_schema,
+        .body = &member_policy_body_schema,
+        .output = &member_policy_data_schema,
+        .errors = {ERR_FORBIDDEN},
+        .command = &member_policy_command,
+    },
+    {
+        .id = "users_me_compliance",
+        .method = HTTP_GET,
+        .path = "/api/v1/users/me/mfa-compliance",
+        .doc = "How the caller complies with the policies of all organizations.",
+        .tag = "Policies",
+        .auth = AUTH_SESSION,
+        .rate = RATE_READ,
+        .form = FORM_ENVELOPE,
+        .output = &my_compliance_schema,
+        .read = my_compliance_read,
     },
     {
         .id = "org_keys",
@@ -314,10 +388,12 @@ static enum err orgs_start(struct engine *engine, const char **problem) {
     return ERR_OK;
 }
 
-static const struct table *const orgs_tables[] = {&organization_table, &member_table,
-                                                  &api_key_table};
+static const struct table *const orgs_tables[] = {&organization_table,  &member_table,
+                                                  &api_key_table,       &policy_table,
+                                                  &member_policy_table, &compliance_note_table};
 
-static const struct command_row *const orgs_jobs[] = {&organizations_purge_command};
+static const struct command_row *const orgs_jobs[] = {
+    &organizations_purge_command, &policies_sweep_command, &members_suspend_command};
 
 const struct module orgs_module = {
     .name = "orgs",

@@ -9,5 +9,9 @@ void organization_purge(struct store_tx *tx, const struct command *command,
                         struct organization *organization);
 
 extern const struct command_row organizations_purge_command;
+/* Judges notes that are older than their policy. */
+extern const struct command_row policies_sweep_command;
+/* Suspends the accounts of members whose time is over. */
+extern const struct command_row members_suspend_command;
 
 #endif

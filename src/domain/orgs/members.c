@@ -1,6 +1,8 @@
 /* Members in the store: who owns, who has room, adding and removing. */
 #include "domain/orgs/members.h"
 
+#include "domain/orgs/policy.h"
+
 bool member_has_other_owner(const struct store_view *view, struct id organization_id,
                             struct id user_id, struct arena *arena) {
     char memory[ID_BYTES + 8];
@@ -72,7 +74,7 @@ void member_put_new(struct store_tx *tx, const struct command *command,
 
 void member_remove(struct store_tx *tx, const struct command *command,
                    struct organization *organization, const struct member *member) {
-    (void)command;
     store_del(tx, &member_table, id_bytes(&member->id));
     count_put(tx, organization, -1);
+    policy_forget(tx, command, member->organization_id, member->user_id);
 }
