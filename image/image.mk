@@ -1,6 +1,7 @@
 # The appliance: kernels, file systems, disks, container. Part of the Makefile.
 #
 #   build/kernel/NAME/         objects of a kernel; a changed line compiles what hangs on it
+#   build/kernel/NAME.vmlinux, NAME.bzImage
 #   build/image/vmlinux        direct boot of every machine, uncompressed (PVH)
 #   build/image/vmlinux-mmio   the same for microvm and Firecracker only
 #   build/image/bzImage        the first one, compressed
@@ -65,19 +66,17 @@ build/kernel/%.stamp: image/kernel/build image/kernel/universal.fragment \
   image/kernel/mmio.fragment build/vendor/linux.stamp
 	@echo 'kernel  $* (minutes the first time)'
 	@image/kernel/build $* build/vendor/linux build/kernel/$*
+	@cp build/kernel/$*/vmlinux-pvh build/kernel/$*.vmlinux
+	@cp build/kernel/$*/arch/x86/boot/bzImage build/kernel/$*.bzImage
 	@touch $@
 
-$(IMAGE)/vmlinux: build/kernel/universal.stamp
+$(IMAGE)/vmlinux $(IMAGE)/bzImage: $(IMAGE)/%: build/kernel/universal.stamp
 	@mkdir -p $(@D)
-	@cp build/kernel/universal/vmlinux-pvh $@
+	@cp build/kernel/universal.$* $@
 
 $(IMAGE)/vmlinux-mmio: build/kernel/mmio.stamp
 	@mkdir -p $(@D)
-	@cp build/kernel/mmio/vmlinux-pvh $@
-
-$(IMAGE)/bzImage: build/kernel/universal.stamp
-	@mkdir -p $(@D)
-	@cp build/kernel/universal/arch/x86/boot/bzImage $@
+	@cp build/kernel/mmio.vmlinux $@
 
 # --- with the server -------------------------------------------------------------------------
 
@@ -85,17 +84,12 @@ $(IMAGE)/coffer.cpio: image/initramfs build/coffer
 	@mkdir -p $(@D)
 	@image/initramfs build/coffer $@
 
-# A copy of the kernel's objects, so that only the link is done again for another server.
-build/kernel/efi.stamp: build/kernel/universal.stamp
-	@rm -rf $(@:.stamp=)
-	@mkdir $(@:.stamp=)
-	@cp -a build/kernel/universal/. $(@:.stamp=)
-	@touch $@
-
-$(IMAGE)/coffer.efi: build/kernel/efi.stamp $(IMAGE)/coffer.cpio
+# Among the same objects, so that only the link is done again for another server.
+$(IMAGE)/coffer.efi: build/kernel/universal.stamp $(IMAGE)/coffer.cpio
 	@echo 'link    $@'
-	@INITRAMFS=$(IMAGE)/coffer.cpio image/kernel/build universal build/vendor/linux build/kernel/efi
-	@cp build/kernel/efi/arch/x86/boot/bzImage $@
+	@INITRAMFS=$(IMAGE)/coffer.cpio image/kernel/build universal build/vendor/linux \
+	  build/kernel/universal
+	@cp build/kernel/universal/arch/x86/boot/bzImage $@
 
 # --- disks and containers --------------------------------------------------------------------
 

@@ -9,14 +9,16 @@
 enum {
     WINDOW_BITS_GZIP = 15 + 16, /* largest window, gzip wrapper */
     MEMORY_LEVEL = 9,
+    /* The best is 2 % smaller and takes twice as long, while the server starts. */
+    LEVEL = 6,
 };
 
 /* Returns the bytes written; 0 when they do not fit or zlib has no memory. */
 static uint32_t gzip_into(struct str text, uint8_t *out, uint32_t room) {
     z_stream stream;
     memset(&stream, 0, sizeof stream);
-    int status = deflateInit2(&stream, Z_BEST_COMPRESSION, Z_DEFLATED, WINDOW_BITS_GZIP,
-                              MEMORY_LEVEL, Z_DEFAULT_STRATEGY);
+    int status = deflateInit2(&stream, LEVEL, Z_DEFLATED, WINDOW_BITS_GZIP, MEMORY_LEVEL,
+                              Z_DEFAULT_STRATEGY);
     if (status != Z_OK) {
         return 0;
     }

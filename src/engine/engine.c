@@ -40,7 +40,7 @@ struct engine {
     uint64_t request_count;
     bool is_running; /* modules have started: requests may come */
     bool stops_when_idle;
-    struct str openapi, openapi_gzip, docs, docs_gzip;
+    struct str openapi, openapi_gzip, docs, docs_gzip; /* NULL pointers until asked for */
 };
 
 static struct engine the_engine;
@@ -83,7 +83,13 @@ struct sysinfo_source *engine_sysinfo(const struct engine *engine) {
     return engine->options.sysinfo;
 }
 
-struct str engine_openapi(const struct engine *engine) {
+/* Both texts are two thirds of what a start would have to do, for readers who may never come. The
+ * first reader waits for some milliseconds instead, and with her everybody else, once. */
+struct str engine_openapi(struct engine *engine) {
+    if (str_is_none(engine->openapi)) {
+        engine->openapi = openapi_build(engine->options.router, engine->options.settings);
+        engine->openapi_gzip = compress_gzip(engine->openapi);
+    }
     return engine->openapi;
 }
 
@@ -91,7 +97,11 @@ struct str engine_openapi_gzip(const struct engine *engine) {
     return engine->openapi_gzip;
 }
 
-struct str engine_docs(const struct engine *engine) {
+struct str engine_docs(struct engine *engine) {
+    if (str_is_none(engine->docs)) {
+        engine->docs = docs_build(engine->options.router, engine->options.settings);
+        engine->docs_gzip = compress_gzip(engine->docs);
+    }
     return engine->docs;
 }
 
@@ -497,10 +507,6 @@ static enum err engine_parts_open(struct engine *engine, const char **problem) {
     system_modules(options->modules, options->module_count);
     engine->store_watch =
         (struct loop_watch){.fd = store_wait_fd(options->store), .on_ready = on_store_ready};
-    engine->openapi = openapi_build(options->router, options->settings);
-    engine->openapi_gzip = compress_gzip(engine->openapi);
-    engine->docs = docs_build(options->router, options->settings);
-    engine->docs_gzip = compress_gzip(engine->docs);
     *problem = "the store's descriptor cannot be watched";
     return loop_watch_add(options->loop, &engine->store_watch, LOOP_READ);
 }

@@ -124,9 +124,11 @@ static void refusal_collect(const struct describe_errors *errors, uint16_t statu
     memset(refusal, 0, sizeof *refusal);
     refusal->status = status;
     for (uint32_t err = 0; err < ERR_COUNT; err += 1) {
+        if (err_row((enum err)err)->status != status) {
+            continue; /* most of them: this runs for every status of every endpoint */
+        }
         for (uint32_t index = 0; index < errors->count; index += 1) {
-            if (errors->errors[index] == (enum err)err &&
-                err_row((enum err)err)->status == status) {
+            if (errors->errors[index] == (enum err)err) {
                 CHECK(refusal->count < REFUSAL_ERRORS_MAX);
                 refusal->errors[refusal->count] = (enum err)err;
                 refusal->count += 1;

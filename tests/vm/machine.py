@@ -20,6 +20,7 @@ from client import Client  # noqa: E402
 from server import free_port  # noqa: E402
 
 IMAGE = os.environ.get('COFFER_IMAGE') or os.path.join(ROOT, 'build', 'image')
+INITRD = os.path.abspath(os.environ.get('COFFER_INITRD') or os.path.join(IMAGE, 'coffer.cpio'))
 BOOT_SECONDS_MAX = 120  # a hundred times the usual: the machine may be busy
 STOP_SECONDS_MAX = 60
 PASSWORD = 'Correct-Horse-42-Battery'
@@ -45,13 +46,13 @@ class Machine:
     """One guest at a time over one data disk. `kind` is qemu/machine's --machine."""
 
     def __init__(self, kind='microvm', kernel=None, initrd=None, boot=None, memory=128, append='',
-                 data_mib=256, is_counting=False, extra=()):
+                 data_mib=1024, is_counting=False, extra=()):
         self.folder = tempfile.mkdtemp(prefix='coffer-vm-')
         self.port = free_port()
         self.kind = kind
         self.boot = boot
         self.kernel = kernel or (None if boot else image('vmlinux'))
-        self.initrd = initrd or (None if boot else image('coffer.cpio'))
+        self.initrd = initrd or (None if boot else INITRD)
         self.memory = memory
         self.append = append
         self.is_counting = is_counting
@@ -73,7 +74,7 @@ class Machine:
         options = {
             '--machine': self.kind, '--kernel': self.kernel, '--initrd': self.initrd,
             '--boot': self.boot, '--data': self.data, '--memory': str(self.memory),
-            '--forward': f'{self.port}:8443', '--qmp': self.path('qmp'),
+            '--forward': f'{self.port}:443', '--qmp': self.path('qmp'),
             '--append': self.append and self.kernel and self.append,
             '--vars': self.path('vars.fd') if self.kind == 'uefi' else None,
         }

@@ -18,7 +18,7 @@ void pages_open(void) {
     style_gzip = compress_gzip(style_text());
 }
 
-/* A text that lives as long as the process. STR_NONE: there was no memory for it at start. */
+/* A text that lives as long as the process. STR_NONE: there was no memory for it. */
 static enum err page_reply(struct request *request, struct str type, struct str text,
                            struct str gzip) {
     if (str_is_none(text)) {
@@ -32,7 +32,8 @@ static enum err page_reply(struct request *request, struct str type, struct str 
 
 enum err pages_docs_read(struct request *request, const struct store_view *view) {
     (void)view;
-    return page_reply(request, STR("text/html; charset=utf-8"), engine_docs(request->engine),
+    struct str text = engine_docs(request->engine); /* first: its other form comes with it */
+    return page_reply(request, STR("text/html; charset=utf-8"), text,
                       engine_docs_gzip(request->engine));
 }
 
@@ -43,8 +44,8 @@ enum err pages_style_read(struct request *request, const struct store_view *view
 
 enum err pages_openapi_read(struct request *request, const struct store_view *view) {
     (void)view;
-    return page_reply(request, STR("application/json"), engine_openapi(request->engine),
-                      engine_openapi_gzip(request->engine));
+    struct str text = engine_openapi(request->engine);
+    return page_reply(request, STR("application/json"), text, engine_openapi_gzip(request->engine));
 }
 
 /* ---- metrics ---- */

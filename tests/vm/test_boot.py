@@ -1,0 +1,150 @@
+"""The appliance in each of its forms: it serves HTTPS, an account outlives a restart, the power
+button ends it in order, a pulled plug loses nothing that was acknowledged.
+
+All of it under emulation: no test here needs KVM.
+"""
+
+import shutil
+import subprocess
+
+from machine import Machine, image
+import harness
+from harness import check, check_equal, check_in
+
+BUTTON = ('q35', 'uefi', 'bios', 'microvm-acpi')  # machines with ACPI
+
+
+def overlay(machine, name):
+    """A disk of the machine's own whose unwritten parts are the image's."""
+    disk = machine.path('boot.qcow2')
+    form = 'qcow2' if name.endswith('.qcow2') else 'raw'
+    subprocess.run(['qemu-img', 'create', '-q', '-f', 'qcow2', '-F', form, '-b', image(name), disk],
+                   check=True)
+    return disk
+
+
+def stop(machine):
+    """By the button if there is one."""
+    if machine.kind in BUTTON:
+        machine.power_button()
+        machine.wait_end()
+        check_in('switching off', machine.console(), 'the console')
+    else:
+        machine.pull_plug()
+
+
+def walk_through(machine):
+    """Register, stop, start, log in."""
+    with machine:
+        email = machine.register('ada')
+        machine.login(email)
+        stop(machine)
+        machine.start()
+        machine.login(email)
+        check_equal(machine.login(email).get('/api/v1/auth/me').status, 200, 'me')
+
+
+def test_microvm_small_kernel():
+    walk_through(Machine('microvm', kernel=image('vmlinux-mmio')))
+
+
+def test_microvm_universal_kernel():
+    walk_through(Machine('microvm'))
+
+
+def test_microvm_acpi():
+    walk_through(Machine('microvm-acpi'))
+
+
+def test_q35():
+    walk_through(Machine('q35'))
+
+
+def test_bios_compressed_kernel():
+    walk_through(Machine('bios', kernel=image('bzImage')))
+
+
+def test_one_file():
+    """Kernel and server in one file, without an initrd."""
+    machine = Machine('bios', kernel=image('coffer.efi'))
+    machine.initrd = None
+    walk_through(machine)
+
+
+def test_uefi_disk():
+    """One disk with everything on it, by UEFI."""
+    machine = Machine('uefi', boot='later', data_mib=0, memory=256)
+    machine.boot = overlay(machine, 'coffer.qcow2')
+    walk_through(machine)
+
+
+def test_uefi_raw_disk():
+    machine = Machine('uefi', boot='later', data_mib=0, memory=256)
+    machine.boot = overlay(machine, 'coffer.raw')
+    with machine:
+        check_equal(machine.client().get('/health').status, 200, 'health')
+
+
+def test_iso():
+    """The medium has no data disk: that is another one."""
+    with Machine('uefi', boot=image('coffer.iso'), memory=256) as machine:
+        email = machine.register('ada')
+        stop(machine)
+        machine.start()
+        machine.login(email)
+
+
+def test_data_disk_moves_to_another_machine():
+    with Machine('q35') as first:
+        email = first.register('ada')
+        stop(first)
+        second = Machine('microvm', data_mib=0)
+        second.data = second.path('data.raw')
+        shutil.copy(first.data, second.data)
+        with second:
+            second.login(email)
+
+
+def test_plug_pulled():
+    """What was acknowledged is there after the next boot."""
+    machine = Machine('microvm')
+    with machine:
+        emails = []
+        for number in range(3):
+            emails.append(machine.register(f'user{number}'))
+            machine.pull_plug()
+            machine.start()
+            for email in emails:
+                machine.login(email)
+        check('formatting' not in machine.console(), 'the disk was formatted again')
+
+
+def test_settings_from_kernel_command_line():
+    machine = Machine('q35', append='coffer.password.cost=4 coffer.ip=10.0.2.15/24,10.0.2.2')
+    with machine:
+        check_in('10.0.2.15/24', machine.console(), 'the console')
+        machine.login(machine.register('ada'))
+
+
+def refuses(machine):
+    """An unknown name stops the start and is told, whichever way it came."""
+    try:
+        machine.spawn()
+        machine.wait_console('no-such-thing')
+        check(not machine.serves(), 'it serves')
+    finally:
+        machine.pull_plug()
+        shutil.rmtree(machine.folder, ignore_errors=True)
+
+
+def test_unknown_setting_on_kernel_command_line():
+    refuses(Machine('microvm', append='coffer.no-such-thing=1'))
+
+
+def test_unknown_setting_in_fw_cfg():
+    """Also where no ACPI tells of fw_cfg."""
+    for kind in ('microvm', 'q35'):
+        refuses(Machine(kind, extra=['-fw_cfg', 'name=opt/coffer/no-such-thing,string=1']))
+
+
+harness.main(globals())
