@@ -12,6 +12,7 @@
 #   build/image/coffer.iso     optical medium or stick
 #   build/image/coffer-oci     container image as OCI layout, and .tar of it for `docker load`
 #   build/image/coffer.spdx.json, SHA256SUMS
+#   build/image/coffer.bundle  signed update, see image/bundle
 #
 # Everything is the same bytes for the same sources and compiler; no step needs root.
 
@@ -25,10 +26,15 @@ export SOURCE_DATE_EPOCH
 CERTIFICATES   ?= /etc/ssl/certs/ca-certificates.crt
 COFFER_VERSION  = $(shell sed -n 's/.*COFFER_VERSION "\(.*\)".*/\1/p' src/base/version.h)
 
+# A bundle that updates machines, when it is asked for (`make bundle SIGNING_KEY=private.pem`);
+# UPDATE_KEY, the public half, must have been given to the build of the machines.
+SIGNING_KEY ?=
+VERSION_MIN ?= 0.0.0
+
 IMAGE_FILES := $(addprefix $(IMAGE)/,vmlinux vmlinux-mmio bzImage coffer.cpio coffer.efi \
                  coffer.qcow2 coffer.iso coffer-oci.tar)
 
-.PHONY: image vm test-vm bench-vm image-files
+.PHONY: image vm test-vm bench-vm image-files bundle
 image:
 	@tests/setup build image
 	@$(MAKE) --no-print-directory image-files
@@ -95,7 +101,7 @@ $(IMAGE)/coffer.efi: build/kernel/universal.stamp $(IMAGE)/coffer.cpio
 
 $(IMAGE)/coffer.raw: image/disk $(IMAGE)/coffer.efi
 	@echo 'disk    $@'
-	@image/disk $(IMAGE)/coffer.efi $@
+	@image/disk $(IMAGE)/coffer.efi $(COFFER_VERSION) $@
 
 $(IMAGE)/coffer.qcow2: $(IMAGE)/coffer.raw
 	@qemu-img convert -c -O qcow2 $< $@
@@ -108,6 +114,10 @@ $(IMAGE)/coffer-oci.tar: image/oci build/coffer $(CERTIFICATES)
 	@echo 'oci     $@'
 	@mkdir -p $(@D)
 	@image/oci build/coffer $(CERTIFICATES) $(COFFER_VERSION) $(IMAGE)/coffer-oci
+
+bundle: $(IMAGE)/coffer.efi
+	@image/bundle --key '$(SIGNING_KEY)' --version $(COFFER_VERSION) --min $(VERSION_MIN) \
+	  $(IMAGE)/coffer.efi $(IMAGE)/coffer.bundle
 
 # --- papers ----------------------------------------------------------------------------------
 
