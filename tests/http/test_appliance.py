@@ -1,49 +1,17 @@
 """Updates of the appliance, up to the moment when the machine takes over: the signed header, the
 parts, and that everything which is not right is refused and changes nothing."""
 
-import base64
 import os
-import struct
 import subprocess
 
 import harness
+from bundle import UPDATE, make
 from harness import check, check_equal, check_status
-from server import ROOT, Server, release_path
+from server import Server, release_path
 
 SETTINGS = {'rate.enabled': 'false'}
-UPDATE = '/api/v1/admin/appliance/update'
-KEY = os.path.join(ROOT, 'tests', 'keys', 'update.pem')
-PART_BYTES = 128 * 1024
 MACHINE = {'INIT_SLOTS_OF_COFFER': '1'}  # what PID 1 says to its child
 EXIT_UPDATE = 75
-
-
-def url64(data):
-    return base64.urlsafe_b64encode(data).rstrip(b'=').decode()
-
-
-class Bundle:
-    """A bundle over an image of random bytes."""
-
-    def __init__(self, folder, version='9.0.0', least='0.0.0', key=KEY, bytes_count=300_000):
-        self.path = os.path.join(folder, f'{version}-{os.urandom(4).hex()}.bundle')
-        image = self.path + '.image'
-        with open(image, 'wb') as out:
-            out.write(os.urandom(bytes_count))
-        subprocess.run([os.path.join(ROOT, 'image/bundle'), '--key', key, '--version', version,
-                        '--min', least, image, self.path], check=True)
-        with open(self.path, 'rb') as handle:
-            data = handle.read()
-        length = struct.unpack('>H', data[10:12])[0]
-        self.header, body = data[:length], data[length:]
-        self.parts = [body[at:at + PART_BYTES] for at in range(0, len(body), PART_BYTES)]
-
-    def begin(self, client, header=None):
-        return client.post(UPDATE, {'header': url64(header or self.header)})
-
-    def put(self, client, number, data=None):
-        return client.request('PUT', f'{UPDATE}/parts/{number}',
-                              {'data': url64(data or self.parts[number])})
 
 
 def refused(reply, status, reason):
@@ -56,7 +24,7 @@ def test_upload_and_install():
     client = server.admin()
     data = client.get(UPDATE).data
     check_equal((data['is_possible'], data['update']), (True, None))
-    bundle = Bundle(server.folder)
+    bundle = make(server.folder)
     refused(client.post(UPDATE + '/install', {}), 404, 'NOT_FOUND')
     reply = bundle.begin(client)
     check_status(reply, 201)
@@ -75,7 +43,7 @@ def test_upload_and_install():
 def test_refused_and_nothing_changes():
     server = Server(SETTINGS, environment=MACHINE).start()
     client = server.admin()
-    good = Bundle(server.folder)
+    good = make(server.folder)
     foreign = os.path.join(server.folder, 'foreign.pem')
     subprocess.run(['openssl', 'ecparam', '-name', 'prime256v1', '-genkey', '-noout', '-out',
                     foreign], check=True)
@@ -90,10 +58,10 @@ def test_refused_and_nothing_changes():
         (b'x' + good.header[1:], 400, 'UPDATE_FORMAT'),
         (bytes(changed), 400, 'UPDATE_SIGNATURE'),
         (good.header[:-64] + bytes(64), 400, 'UPDATE_SIGNATURE'),
-        (Bundle(server.folder, key=foreign).header, 400, 'UPDATE_SIGNATURE'),
-        (Bundle(server.folder, version='0.0.9').header, 409, 'UPDATE_NOT_NEWER'),
-        (Bundle(server.folder, version=running(client)).header, 409, 'UPDATE_NOT_NEWER'),
-        (Bundle(server.folder, least='8.0.0').header, 409, 'UPDATE_TOO_NEW'),
+        (make(server.folder, key=foreign).header, 400, 'UPDATE_SIGNATURE'),
+        (make(server.folder, version='0.0.9').header, 409, 'UPDATE_NOT_NEWER'),
+        (make(server.folder, version=running(client)).header, 409, 'UPDATE_NOT_NEWER'),
+        (make(server.folder, least='8.0.0').header, 409, 'UPDATE_TOO_NEW'),
     ]
     for header, status, reason in cases:
         refused(good.begin(client, header), status, reason)
@@ -111,7 +79,7 @@ def running(client):
 def test_a_server_that_is_no_machine_installs_nothing():
     server = Server(SETTINGS).start()
     client = server.admin()
-    bundle = Bundle(server.folder, bytes_count=1000)
+    bundle = make(server.folder, bytes_count=1000)
     check_equal(client.get(UPDATE).data['is_possible'], False)
     check_status(bundle.begin(client), 201)
     check_status(bundle.put(client, 0), 200)
@@ -122,7 +90,7 @@ def test_a_server_that_is_no_machine_installs_nothing():
 def test_a_build_without_a_key_takes_no_update():
     server = Server(SETTINGS, program=release_path()).start()
     client = server.admin()
-    refused(Bundle(server.folder).begin(client), 409, 'UPDATE_KEY_MISSING')
+    refused(make(server.folder).begin(client), 409, 'UPDATE_KEY_MISSING')
     server.stop()
 
 
@@ -130,7 +98,7 @@ def test_only_for_administrators():
     server = Server(SETTINGS).start()
     client = server.user()
     check_equal(client.get(UPDATE).status, 403)
-    check_equal(Bundle(server.folder).begin(client).status, 403)
+    check_equal(make(server.folder).begin(client).status, 403)
     server.stop()
 
 
@@ -140,7 +108,7 @@ def test_from_a_file():
     client = server.admin()
     check_equal(client.get(UPDATE).data['update'], None)
     check_equal(server.finish(), [])
-    good = Bundle(server.folder)
+    good = make(server.folder)
     bad = good.path + '.bad'
     with open(good.path, 'rb') as handle:
         data = handle.read()

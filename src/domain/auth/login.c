@@ -177,6 +177,9 @@ void login_finish(struct store_tx *tx, const struct command *command, struct use
     if (is_limited) {
         json_add_bool(outcome->doc, outcome->data, "requires_mfa_enrollment", true);
     }
+    if (user->must_change_password) {
+        json_add_bool(outcome->doc, outcome->data, "requires_password_change", true);
+    }
 }
 
 /* The first of the three names that was sent. */
@@ -275,6 +278,7 @@ struct login_data {
     int64_t expires_in;
     struct str mfa_compliance;
     bool requires_mfa_enrollment;
+    bool requires_password_change;
 };
 
 static const struct field login_data_fields[] = {
@@ -297,6 +301,8 @@ static const struct field login_data_fields[] = {
           .doc = "Second-factor policies of the user's organizations."),
     FIELD(struct login_data, requires_mfa_enrollment, FIELD_BOOL, .flags = FIELD_OMIT,
           .doc = "True when the session is limited to setting up a second factor."),
+    FIELD(struct login_data, requires_password_change, FIELD_BOOL, .flags = FIELD_OMIT,
+          .doc = "True when the session is limited to changing the password."),
 };
 
 const struct schema login_data_schema = SCHEMA("LoginData", struct login_data, login_data_fields);
@@ -319,6 +325,7 @@ struct login_answer {
     struct str temp_token;
     struct str code;
     bool requires_mfa_enrollment;
+    bool requires_password_change;
 };
 
 static const struct field login_answer_fields[] = {
@@ -348,6 +355,8 @@ static const struct field login_answer_fields[] = {
           .doc = "2FA_REQUIRED when a code is to follow."),
     FIELD(struct login_answer, requires_mfa_enrollment, FIELD_BOOL, .flags = FIELD_OMIT,
           .doc = "True: the session is limited to setting up a second factor."),
+    FIELD(struct login_answer, requires_password_change, FIELD_BOOL, .flags = FIELD_OMIT,
+          .doc = "True: the session is limited to changing the password."),
 };
 
 const struct schema login_answer_schema =
