@@ -41,8 +41,8 @@ class Bundle:
         return client.post(UPDATE, {'header': url64(header or self.header)})
 
     def put(self, client, number, data=None):
-        return client.request('PUT', f'{UPDATE}/parts/{number}',
-                              {'data': url64(data or self.parts[number])})
+        return client.request('PUT', UPDATE + '/parts', {
+            'number': number, 'data': url64(data or self.parts[number])})
 
     def send(self, client):
         """All of it; the reply to the last part."""

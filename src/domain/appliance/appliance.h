@@ -49,13 +49,14 @@ enum err update_part_get(const struct store_view *view, int64_t number, struct a
 /* Does an update wait for its installation? */
 bool update_is_requested(const struct store_view *view, struct arena *arena);
 
-/* The system commands of the same names, for the command line. `prepared` is the body's struct, a
- * struct update_piece, nothing, or a struct update_end. */
+/* The system commands of the same names, for the command line. `prepared` is the struct below, or
+ * nothing for install. */
 struct update_begin {
     struct schema_set set;
     struct str header;
 };
 struct update_piece {
+    struct schema_set set;
     int64_t number;
     struct str data;
 };

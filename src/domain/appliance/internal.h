@@ -11,8 +11,7 @@ extern const struct schema update_part_schema;
 
 extern const struct schema update_begin_schema;
 extern const struct schema update_data_schema;
-extern const struct schema update_part_params_schema;
-extern const struct schema update_part_body_schema;
+extern const struct schema update_piece_schema;
 
 enum err update_read(struct request *request, const struct store_view *view);
 

@@ -69,7 +69,7 @@ enum err update_read(struct request *request, const struct store_view *view) {
 /* ---- begin ---- */
 
 static const struct field update_begin_fields[] = {
-    FIELD(struct update_begin, header, FIELD_BYTES, .flags = FIELD_REQUIRED, .min = 1,
+    FIELD(struct update_begin, header, FIELD_BYTES, .flags = FIELD_REQUIRED,
           .max = BUNDLE_HEADER_BYTES_MAX, .doc = "The bundle's header, all of it."),
 };
 
@@ -132,44 +132,23 @@ const struct command_row update_begin_command = {
 
 /* ---- parts ---- */
 
-struct update_part_params {
-    struct schema_set set;
-    int64_t number;
-};
-
-static const struct field update_part_params_fields[] = {
-    FIELD(struct update_part_params, number, FIELD_INT, .flags = FIELD_REQUIRED, .min = 0,
+static const struct field update_piece_fields[] = {
+    FIELD(struct update_piece, number, FIELD_INT, .flags = FIELD_REQUIRED, .min = 0,
           .max = BUNDLE_PARTS_MAX - 1, .doc = "Which part, from 0."),
+    FIELD(struct update_piece, data, FIELD_BYTES, .flags = FIELD_REQUIRED, .max = BUNDLE_PART_BYTES,
+          .doc = "The part's bytes."),
 };
 
-const struct schema update_part_params_schema =
-    SCHEMA("UpdatePartParams", struct update_part_params, update_part_params_fields);
+const struct schema update_piece_schema =
+    SCHEMA("UpdatePiece", struct update_piece, update_piece_fields);
 
-struct update_part_body {
-    struct schema_set set;
-    struct str data;
-};
-
-static const struct field update_part_body_fields[] = {
-    FIELD(struct update_part_body, data, FIELD_BYTES, .flags = FIELD_REQUIRED, .min = 1,
-          .max = BUNDLE_PART_BYTES, .doc = "The part's bytes."),
-};
-
-const struct schema update_part_body_schema =
-    SCHEMA("UpdatePartBody", struct update_part_body, update_part_body_fields);
-
-static struct update_piece piece_input(const struct command *command) {
-    const struct update_part_params *params = command->params;
-    const struct update_part_body *body = command->body;
-    if (body == NULL) {
-        return *(const struct update_piece *)command->prepared;
-    }
-    return (struct update_piece){.number = params->number, .data = body->data};
+static const struct update_piece *piece_input(const struct command *command) {
+    return command->body != NULL ? command->body : command->prepared;
 }
 
 static enum err part_check(const struct store_view *view, const struct command *command,
                            struct outcome *outcome) {
-    struct update_piece piece = piece_input(command);
+    const struct update_piece *piece = piece_input(command);
     struct update update;
     struct bundle bundle;
     (void)outcome;
@@ -177,25 +156,26 @@ static enum err part_check(const struct store_view *view, const struct command *
     if (err != ERR_OK) {
         return err;
     }
-    if (update.state != UPDATE_UPLOADING || piece.number >= update.part_count) {
+    if (update.state != UPDATE_UPLOADING || piece->number >= update.part_count) {
         return ERR_NOT_FOUND;
     }
     if (bundle_parse(update.header, &bundle) != ERR_OK) {
         return ERR_CORRUPT;
     }
-    return bundle_part_fits(&bundle, (uint32_t)piece.number, piece.data) ? ERR_OK : ERR_UPDATE_PART;
+    return bundle_part_fits(&bundle, (uint32_t)piece->number, piece->data) ? ERR_OK
+                                                                           : ERR_UPDATE_PART;
 }
 
 static void part_apply(struct store_tx *tx, const struct command *command,
                        struct outcome *outcome) {
-    struct update_piece piece = piece_input(command);
+    const struct update_piece *piece = piece_input(command);
     const struct store_view *view = store_tx_view(tx);
     struct update update;
     struct update_part part;
     enum err err = update_get(view, command->arena, &update);
     CHECK(err == ERR_OK);
-    bool is_new = update_part_get(view, piece.number, command->arena, &part) != ERR_OK;
-    part = (struct update_part){.number = piece.number, .data = piece.data};
+    bool is_new = update_part_get(view, piece->number, command->arena, &part) != ERR_OK;
+    part = (struct update_part){.number = piece->number, .data = piece->data};
     part.set.present = UINT64_MAX >> (64 - update_part_schema.field_count);
     store_put(tx, &update_part_table, &part);
     update.parts_received += is_new ? 1 : 0;
