@@ -56,6 +56,8 @@ static const struct field user_fields[] = {
           .doc = "Consent to advertising."),
     FIELD(struct user, factors, FIELD_INT, .tag = 24, .flags = FIELD_HIDDEN, .min = 0, .max = 255,
           .doc = "Second factors that are set up, as bits."),
+    FIELD(struct user, email_verified_at, FIELD_TIME, .tag = 28, .flags = FIELD_HIDDEN,
+          .doc = "When the address was confirmed."),
 };
 
 const struct schema user_schema = SCHEMA("User", struct user, user_fields);

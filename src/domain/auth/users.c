@@ -50,6 +50,10 @@ bool password_mark_holds(struct password_mark mark, const struct user *user) {
            !str_is_none(user->password_hash);
 }
 
+struct str user_display_name(const struct user *user) {
+    return user->full_name.len > 0 ? user->full_name : user->email;
+}
+
 bool user_any_admin(const struct store_view *view, struct arena *arena) {
     char memory[8];
     struct buf key = buf_over(memory, sizeof(memory));
