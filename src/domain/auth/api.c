@@ -140,7 +140,7 @@ static const struct endpoint auth_endpoints[] = {
         .auth = AUTH_FULL,
         .rate = RATE_WRITE,
         .form = FORM_ENVELOPE,
-        .errors = {ERR_CONFLICT, ERR_LAST_OWNER},
+        .errors = {ERR_LAST_ADMIN, ERR_LAST_OWNER},
         .command = &user_delete_command,
     },
     {
@@ -149,7 +149,7 @@ static const struct endpoint auth_endpoints[] = {
         .path = "/api/v1/users/me/password",
         .doc = "Change the password; all sessions end.",
         .tag = "Users",
-        .auth = AUTH_FULL,
+        .auth = AUTH_PASSWORD,
         .rate = RATE_LOGIN,
         .form = FORM_ENVELOPE,
         .body = &password_body_schema,

@@ -178,6 +178,9 @@ void login_finish(struct store_tx *tx, const struct command *command, struct use
     if (is_limited) {
         json_add_bool(outcome->doc, outcome->data, "requires_mfa_enrollment", true);
     }
+    if (user->must_change_password) {
+        json_add_bool(outcome->doc, outcome->data, "requires_password_change", true);
+    }
 }
 
 /* The first of the three names that was sent. */
@@ -280,6 +283,7 @@ struct login_data {
     int64_t expires_in;
     struct str mfa_compliance;
     bool requires_mfa_enrollment;
+    bool requires_password_change;
 };
 
 static const struct field login_data_fields[] = {
@@ -302,6 +306,8 @@ static const struct field login_data_fields[] = {
           .doc = "Second-factor policies of the user's organizations."),
     FIELD(struct login_data, requires_mfa_enrollment, FIELD_BOOL, .flags = FIELD_OMIT,
           .doc = "True when the session is limited to setting up a second factor."),
+    FIELD(struct login_data, requires_password_change, FIELD_BOOL, .flags = FIELD_OMIT,
+          .doc = "True when the session is limited to changing the password."),
 };
 
 const struct schema login_data_schema = SCHEMA("LoginData", struct login_data, login_data_fields);
@@ -325,6 +331,7 @@ struct login_answer {
     struct str code;
     bool requires_mfa_enrollment;
     bool requires_verification;
+    bool requires_password_change;
 };
 
 static const struct field login_answer_fields[] = {
@@ -356,6 +363,8 @@ static const struct field login_answer_fields[] = {
           .doc = "True: the session is limited to setting up a second factor."),
     FIELD(struct login_answer, requires_verification, FIELD_BOOL, .flags = FIELD_OMIT,
           .doc = "True: registered, but no session before the address is confirmed."),
+    FIELD(struct login_answer, requires_password_change, FIELD_BOOL, .flags = FIELD_OMIT,
+          .doc = "True: the session is limited to changing the password."),
 };
 
 const struct schema login_answer_schema =

@@ -300,6 +300,7 @@ static enum err caller_fill(const struct store_view *view, const struct session 
     caller->session_id = session->id;
     caller->role = (enum role)(1u << user.role);
     caller->is_limited = session->is_compliance_only || user.status == USER_COMPLIANCE_SUSPENDED;
+    caller->must_change_password = user.must_change_password;
     caller->is_stale = session->last_activity_at + TOUCH_AFTER_US < now_us;
     if (err != ERR_OK) {
         *caller = (struct caller){.kind = CALLER_NOBODY};
