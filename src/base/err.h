@@ -70,8 +70,12 @@
         "The account is suspended or inactive; ask an administrator.")                             \
     ROW(ACCOUNT_LOCKED, "ACCOUNT_LOCKED", "ACCOUNT_LOCKED", 423,                                   \
         "Too many failed logins; try again after locked_until.")                                   \
+    ROW(EMAIL_UNVERIFIED, "AUTHORIZATION_ERROR", "EMAIL_NOT_VERIFIED", 403,                        \
+        "Confirm the e-mail address first: the link was sent to it.")                              \
     ROW(LIMITED_SESSION, "MFA_COMPLIANCE_REQUIRED", "MFA_COMPLIANCE_REQUIRED", 403,                \
         "Set up the required second factor first.")                                                \
+    ROW(PASSWORD_CHANGE, "PASSWORD_CHANGE_REQUIRED", "PASSWORD_CHANGE_REQUIRED", 403,              \
+        "Change the password first, at /api/v1/users/me/password.")                                \
     ROW(SETUP_TOKEN_WRONG, "AUTHENTICATION_ERROR", "SETUP_TOKEN_INVALID", 401,                     \
         "The one-time token is wrong or used; `coffer admin create` makes an administrator.")      \
     /* is it there */                                                                              \
@@ -85,6 +89,9 @@
     ROW(MEMBER_EXISTS, "CONFLICT", "ALREADY_MEMBER", 409, "This account is a member already.")     \
     ROW(LAST_OWNER, "CONFLICT", "LAST_OWNER", 409,                                                 \
         "An organization keeps one owner; make another one first, or delete it.")                  \
+    ROW(LAST_ADMIN, "CONFLICT", "LAST_ADMIN", 409,                                                 \
+        "The last active administrator stays one; make another one first.")                        \
+    ROW(PASSWORD_NONE, "CONFLICT", "NO_PASSWORD", 409, "This account has no password.")            \
     ROW(LIMIT, "CONFLICT", "LIMIT_REACHED", 409, "There are as many as there may be.")             \
     ROW(PRECONDITION, "PRECONDITION_FAILED", "PRECONDITION_FAILED", 412,                           \
         "The resource has changed; read it again.")                                                \
@@ -133,6 +140,11 @@
         "The login waited too long for its code; log in again.")                                   \
     ROW(PENDING_NONE, "AUTHENTICATION_ERROR", "TOKEN_INVALID", 401,                                \
         "No login waits for a code here; log in with the password first.")                         \
+    /* links in mails */                                                                           \
+    ROW(LINK_INVALID, "TOKEN_INVALID", "TOKEN_INVALID", 401,                                       \
+        "The link is not complete, used or replaced by a newer one; ask for another.")             \
+    ROW(LINK_EXPIRED, "TOKEN_EXPIRED", "TOKEN_EXPIRED", 401,                                       \
+        "The link is too old; ask for another.")                                                   \
     /* too much */                                                                                 \
     ROW(REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "REQUEST_TIMEOUT", 408,                                \
         "The request took too long to arrive.")                                                    \

@@ -40,8 +40,9 @@ struct caller {
     struct id user_id;
     struct id session_id;
     enum role role;
-    bool is_limited; /* may only enrol a second factor */
-    bool is_stale;   /* the last use is worth a write */
+    bool is_limited;           /* may only enrol a second factor */
+    bool must_change_password; /* may only do that */
+    bool is_stale;             /* the last use is worth a write */
     /* of an API key: a key has no user, no session and no role */
     struct id key_id;
     struct id organization_id; /* whose key it is; zero: the platform's */

@@ -33,8 +33,11 @@ static void errors_of_auth(const struct endpoint *endpoint, struct describe_erro
         error_add(out, ERR_KEY_PLACE);
         error_add(out, ERR_SCOPE_MISSING);
     }
-    if (endpoint->auth == AUTH_FULL) {
+    if (endpoint->auth != AUTH_SESSION) {
         error_add(out, ERR_LIMITED_SESSION);
+    }
+    if (endpoint->auth == AUTH_FULL) {
+        error_add(out, ERR_PASSWORD_CHANGE);
     }
     if (endpoint->roles != 0 && endpoint->roles != ROLE_ANY) {
         error_add(out, ERR_FORBIDDEN);
@@ -149,6 +152,8 @@ const char *describe_auth(const struct endpoint *endpoint) {
         return "session";
     case AUTH_FULL:
         return "full session";
+    case AUTH_PASSWORD:
+        return "full session, or one that has to change its password";
     }
     CHECK(false);
 }

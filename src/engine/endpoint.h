@@ -12,6 +12,7 @@ enum endpoint_auth {
     AUTH_NONE = 1, /* anyone; a token is not looked at */
     AUTH_SESSION,  /* a session, limited ones too */
     AUTH_FULL,     /* a session that is not limited */
+    AUTH_PASSWORD, /* the same, or one that may only change its password */
 };
 
 /* Rate classes: how much per minute is a setting; see limiter.c. */

@@ -132,7 +132,10 @@ enum err gate_permit(const struct endpoint *endpoint, const struct caller *calle
     if (caller->kind == CALLER_KEY) {
         return (endpoint->scopes & caller->scopes) != 0 ? ERR_OK : ERR_SCOPE_MISSING;
     }
-    if (endpoint->auth == AUTH_FULL && caller->is_limited) {
+    if (endpoint->auth == AUTH_FULL && caller->must_change_password) {
+        return ERR_PASSWORD_CHANGE;
+    }
+    if (endpoint->auth != AUTH_SESSION && caller->is_limited) {
         return ERR_LIMITED_SESSION;
     }
     return caller_has_role(caller, endpoint->roles) ? ERR_OK : ERR_FORBIDDEN;

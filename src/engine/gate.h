@@ -17,8 +17,8 @@ enum err gate_pass(struct request *request, const struct authenticator *authenti
  * ERR_AUTH_REQUIRED when there is no such header, ERR_AUTH_FORMAT. */
 enum err gate_bearer(const struct http_head *head, struct str *token);
 
-/* May this caller use this endpoint? ERR_LIMITED_SESSION, ERR_FORBIDDEN, ERR_SCOPE_MISSING. Asked
- * at the gate and again in the batch. */
+/* May this caller use this endpoint? ERR_LIMITED_SESSION, ERR_PASSWORD_CHANGE, ERR_FORBIDDEN,
+ * ERR_SCOPE_MISSING. Asked at the gate and again in the batch. */
 enum err gate_permit(const struct endpoint *endpoint, const struct caller *caller);
 
 /* Decodes the body into request->command.body by the endpoint's schema. */

@@ -111,7 +111,7 @@ static const char *row_problem(const struct endpoint *row) {
     if (row->id == NULL || row->path == NULL || row->path[0] != '/' || row->doc == NULL) {
         return "id, path and doc are required";
     }
-    if (row->tag == NULL || row->auth < AUTH_NONE || row->auth > AUTH_FULL) {
+    if (row->tag == NULL || row->auth < AUTH_NONE || row->auth > AUTH_PASSWORD) {
         return "tag and auth are required";
     }
     if ((row->command == NULL) == (row->read == NULL)) {

@@ -1,7 +1,8 @@
 /*
  * Indexes as a whole: an index whose row has changed since it was written (other members, other
- * types, other uniqueness), or that is new while its table is not, is built again from the records.
- * The meta table keeps each index's signature for that, in the row "index:TABLE.NAME".
+ * types, other uniqueness, other folding), or that is new while its table is not, is built again
+ * from the records. The meta table keeps each index's signature for that, in the row
+ * "index:TABLE.NAME".
  */
 #include "store/internal.h"
 
@@ -24,7 +25,8 @@ static void signature_make(const struct store_table *table, uint32_t number,
     memset(signature, 0, SIGNATURE_BYTES);
     struct buf out = buf_over(signature, SIGNATURE_BYTES);
     buf_put_byte(&out, STORE_FORMAT);
-    buf_put_byte(&out, index->row->is_unique ? 1 : 0);
+    buf_put_byte(&out,
+                 (uint8_t)((index->row->is_unique ? 1 : 0) | (index->row->is_folded ? 2 : 0)));
     for (uint32_t part = 0; part < index->row->offset_count; part += 1) {
         const struct field *field = &table->row->schema->fields[index->fields[part]];
         buf_put_be16(&out, field->tag);

@@ -31,9 +31,12 @@ void store_key_put_int(struct buf *key, int64_t value) {
     buf_put_be64(key, number_key(value));
 }
 
-void store_key_put_text(struct buf *key, struct str text, bool is_last) {
+static void text_put(struct buf *key, struct str text, bool is_last, bool is_folded) {
     for (uint32_t index = 0; index < text.len; index += 1) {
         uint8_t byte = (uint8_t)text.data[index];
+        if (is_folded && byte >= 'A' && byte <= 'Z') {
+            byte += 'a' - 'A';
+        }
         if (byte <= 1) {
             buf_put_byte(key, 1);
             byte += 1;
@@ -43,6 +46,14 @@ void store_key_put_text(struct buf *key, struct str text, bool is_last) {
     if (!is_last) {
         buf_put_byte(key, 0);
     }
+}
+
+void store_key_put_text(struct buf *key, struct str text, bool is_last) {
+    text_put(key, text, is_last, false);
+}
+
+void store_key_put_folded(struct buf *key, struct str text, bool is_last) {
+    text_put(key, text, is_last, true);
 }
 
 struct str store_key_fit(struct str key, uint32_t bytes_max, char *memory) {
@@ -95,7 +106,7 @@ bool store_key_of_parts(const struct store_table *table, const struct codec_part
 
 /* One value of an index key; an absent one counts as zero or empty. False when it is malformed. */
 static bool part_put(struct buf *key, const struct field *field, bool is_present, struct str value,
-                     bool is_last) {
+                     bool is_last, bool is_folded) {
     static const struct id no_id;
     int64_t number = 0;
     switch (field->type) {
@@ -104,7 +115,8 @@ static bool part_put(struct buf *key, const struct field *field, bool is_present
         return !is_present || value.len == ID_BYTES;
     case FIELD_TEXT:
     case FIELD_BYTES:
-        store_key_put_text(key, is_present ? value : STR(""), is_last);
+        text_put(key, is_present ? value : STR(""), is_last,
+                 is_folded && field->type == FIELD_TEXT);
         return true;
     case FIELD_BOOL:
     case FIELD_INT:
@@ -138,7 +150,7 @@ enum err store_index_key(struct store *store, const struct store_table *table, u
         uint32_t field = row->fields[part];
         bool is_last = row->row->is_unique && part + 1 == row->row->offset_count;
         if (!part_put(&values, &fields[field], (parts->present >> field & 1) != 0,
-                      parts->values[field], is_last)) {
+                      parts->values[field], is_last, row->row->is_folded)) {
             return ERR_CORRUPT;
         }
     }

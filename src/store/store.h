@@ -26,6 +26,7 @@ struct table_index {
     uint32_t offsets[4]; /* struct offsets of the indexed members, in order */
     uint32_t offset_count;
     bool is_unique; /* else the primary key follows the indexed values */
+    bool is_folded; /* texts without the case of A-Z: search by a prefix that people type */
 };
 /* A record whose first indexed member is absent or null is not in the index; a later member that is
  * absent counts as zero or empty. Indexed texts and bytes need a .max of at most 1,024. An index
@@ -135,6 +136,8 @@ enum err store_find(const struct store_view *view, struct store_scope scope,
 void store_key_put_id(struct buf *key, struct id id);
 void store_key_put_int(struct buf *key, int64_t value);
 void store_key_put_text(struct buf *key, struct str text, bool is_last);
+/* The same for an index whose is_folded is set. */
+void store_key_put_folded(struct buf *key, struct str text, bool is_last);
 
 /* Range scan over the primary key (index = STORE_PRIMARY) or an index, restricted to a key prefix
  * (may be empty), ascending or descending, starting behind `after` (row_key of an earlier row;

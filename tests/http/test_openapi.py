@@ -36,8 +36,8 @@ COMMON = {
     ('AUTHORIZATION_ERROR', 'API_KEY_RESTRICTED'): 'test_api_keys.py',
     ('AUTHORIZATION_ERROR', 'INSUFFICIENT_PERMISSIONS'): 'test_api_keys.py',
     ('MFA_COMPLIANCE_REQUIRED', 'MFA_COMPLIANCE_REQUIRED'): 'test_policy.py',
-    # No endpoint of this stage suspends an account.
-    ('AUTHORIZATION_ERROR', 'ACCOUNT_INACTIVE'): None,
+    ('PASSWORD_CHANGE_REQUIRED', 'PASSWORD_CHANGE_REQUIRED'): 'test_admin.py',
+    ('AUTHORIZATION_ERROR', 'ACCOUNT_INACTIVE'): 'test_admin.py',
 }
 
 

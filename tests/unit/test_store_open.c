@@ -496,6 +496,18 @@ TEST(store_rebuilds_an_index_whose_row_changed)
     EXPECT(fsck_lines(bench.store) == ERR_OK);
     EXPECT(store_find(store_snapshot(bench.store), scope_system, &table, 1, STR("Kurt G"),
                       &bench.arena, &found) == ERR_OK);
+    indexes[1].is_folded = true; /* names are looked for without their case from now on */
+    bench_reopen(&bench);
+    EXPECT(fsck_lines(bench.store) == ERR_OK);
+    char memory[64];
+    struct buf key = buf_over(memory, sizeof(memory));
+    store_key_put_folded(&key, STR("kURT g"), true);
+    EXPECT(str_equal(buf_str(&key), STR("kurt g")));
+    EXPECT(store_find(store_snapshot(bench.store), scope_system, &table, 1, buf_str(&key),
+                      &bench.arena, &found) == ERR_OK);
+    EXPECT(str_equal(found.full_name, STR("Kurt G")));
+    EXPECT(store_find(store_snapshot(bench.store), scope_system, &table, 1, STR("Kurt G"),
+                      &bench.arena, &found) == ERR_NOT_FOUND);
     bench_close(&bench);
 }
 

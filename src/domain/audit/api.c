@@ -1,10 +1,9 @@
 /*
  * GET /api/v1/audit/events: everybody their own, administrators and auditors all. Newest first, in
- * cursor pages: the cursor is the key of the last row looked at, so a page goes on exactly where
- * the one before ended, whatever was appended meanwhile.
+ * cursor pages.
  */
-#include "base/decode.h"
 #include "domain/audit/audit.h"
+#include "engine/cursor.h"
 #include "engine/idempotency.h"
 
 enum {
@@ -110,27 +109,6 @@ static bool event_fits(const struct events_params *params, const struct audit_ev
            (!HAS(params, to) || event->time < params->to);
 }
 
-static enum err cursor_decode(const struct events_params *params, const struct events_plan *plan,
-                              struct buf *after) {
-    if (!HAS(params, cursor)) {
-        return ERR_OK;
-    }
-    bool is_good = decode_base64url(params->cursor, after) &&
-                   str_starts(buf_str(after), buf_str(&plan->prefix)) && after->len > 0;
-    return is_good ? ERR_OK : ERR_CURSOR_INVALID;
-}
-
-static void cursor_add(struct request *request, yyjson_mut_val *data, struct str key) {
-    uint32_t bytes = key.len * 2 + 8;
-    char *memory = arena_take(request->arena, bytes);
-    if (memory == NULL) {
-        return;
-    }
-    struct buf out = buf_over(memory, bytes);
-    buf_put_base64url(&out, key.data, key.len);
-    json_add_str(request->outcome.doc, data, "next_cursor", buf_str(&out));
-}
-
 static enum err events_page(struct request *request, struct store_scan *scan,
                             yyjson_mut_val *data) {
     const struct events_params *params = request->command.params;
@@ -156,12 +134,8 @@ static enum err events_page(struct request *request, struct store_scan *scan,
         }
     }
     json_add_int(doc, data, "count", count);
-    if (err == ERR_END) {
-        json_add_null(doc, data, "next_cursor");
-        return ERR_OK;
-    }
-    cursor_add(request, data, scan->row_key);
-    return err;
+    cursor_add(request, data, err == ERR_END ? STR_NONE : scan->row_key);
+    return err == ERR_END ? ERR_OK : err;
 }
 
 static enum err events_read(struct request *request, const struct store_view *view) {
@@ -171,7 +145,8 @@ static enum err events_read(struct request *request, const struct store_view *vi
     struct store_scan scan;
     enum err err = plan_make(request, &plan);
     if (err == ERR_OK) {
-        err = cursor_decode(request->command.params, &plan, &after);
+        const struct events_params *params = request->command.params;
+        err = cursor_parse(params->cursor, buf_str(&plan.prefix), &after);
     }
     if (err != ERR_OK) {
         return err;

@@ -48,6 +48,10 @@ struct user {
     int64_t privacy_accepted_at;
     bool marketing_consent;
     int64_t factors; /* bits of enum user_factor; absent = none */
+    int64_t email_verified_at;
+    /* An administrator wants a new password: sessions may only change it until then. */
+    bool must_change_password;
+    struct str status_reason; /* why an administrator changed the status */
 };
 
 /* Second factors that are set up and proven. Kept with the user so that lists and views need not
@@ -115,7 +119,14 @@ extern const struct table refresh_token_table;
 extern const struct table login_failures_table;
 extern const struct table signing_key_table;
 
-enum { USER_INDEX_EMAIL, USER_INDEX_ROLE, USER_INDEX_USERNAME };
+enum {
+    USER_INDEX_EMAIL,
+    USER_INDEX_ROLE, /* and created_at */
+    USER_INDEX_USERNAME,
+    USER_INDEX_NAME, /* full_name, folded */
+    USER_INDEX_CREATED,
+    USER_INDEX_STATUS, /* and created_at */
+};
 enum { SESSION_INDEX_TOKEN, SESSION_INDEX_USER, SESSION_INDEX_EXPIRES };
 enum { REFRESH_INDEX_SESSION, REFRESH_INDEX_EXPIRES };
 enum { FAILURES_INDEX_EXPIRES };
@@ -123,7 +134,8 @@ enum { FAILURES_INDEX_EXPIRES };
 extern const char *const user_status_names[];
 
 extern const struct module auth_module;
-extern const struct module totp_module; /* second factor: one-time codes */
+extern const struct module totp_module;     /* second factor: one-time codes */
+extern const struct module recovery_module; /* confirming the address, a lost password */
 extern const struct authenticator auth_authenticator;
 
 /* ERR_NOT_FOUND also for deleted users. */
@@ -145,7 +157,18 @@ struct password_mark {
 };
 struct password_mark password_mark_of(const struct user *user);
 bool password_mark_holds(struct password_mark mark, const struct user *user);
+/* What a mail calls them. */
+struct str user_display_name(const struct user *user);
 bool user_any_admin(const struct store_view *view, struct arena *arena);
+/* Is this user an active administrator, and nobody else one? Somebody must be left who can let
+ * others in again. */
+bool user_is_last_admin(const struct store_view *view, const struct user *user,
+                        struct arena *arena);
+/* Removes all second factors, and their marks from *user, which the caller puts. */
+void user_forget_factors(struct store_tx *tx, struct user *user, int64_t now_us);
+/* Ends all active sessions of a user. */
+void session_revoke_all(struct store_tx *tx, const struct command *command, struct id user_id,
+                        const char *reason);
 
 /* ---- how a user looks in replies ---- */
 
@@ -178,6 +201,8 @@ struct user_view {
 
 extern const struct schema user_view_schema;
 
+/* The user as an object, not yet added anywhere. Texts are copied into the arena. */
+yyjson_mut_val *user_view_make(yyjson_mut_doc *doc, const struct user *user, struct arena *arena);
 /* Adds the user as an object. */
 yyjson_mut_val *user_view_add(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *key,
                               const struct user *user, struct arena *arena);

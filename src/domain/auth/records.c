@@ -56,6 +56,12 @@ static const struct field user_fields[] = {
           .doc = "Consent to advertising."),
     FIELD(struct user, factors, FIELD_INT, .tag = 24, .flags = FIELD_HIDDEN, .min = 0, .max = 255,
           .doc = "Second factors that are set up, as bits."),
+    FIELD(struct user, email_verified_at, FIELD_TIME, .tag = 28, .flags = FIELD_HIDDEN,
+          .doc = "When the address was confirmed."),
+    FIELD(struct user, must_change_password, FIELD_BOOL, .tag = 37, .flags = FIELD_HIDDEN,
+          .doc = "Whether a new password has to be set before anything else."),
+    FIELD(struct user, status_reason, FIELD_TEXT, .tag = 38, .flags = FIELD_HIDDEN | FIELD_PERSONAL,
+          .max = 255, .doc = "Why an administrator changed the status."),
 };
 
 const struct schema user_schema = SCHEMA("User", struct user, user_fields);
@@ -66,12 +72,24 @@ static const struct table_index user_indexes[] = {
                           .offset_count = 1,
                           .is_unique = true},
     [USER_INDEX_ROLE] = {.name = "role",
-                         .offsets = {offsetof(struct user, role)},
-                         .offset_count = 1},
+                         .offsets = {offsetof(struct user, role),
+                                     offsetof(struct user, created_at)},
+                         .offset_count = 2},
     [USER_INDEX_USERNAME] = {.name = "username",
                              .offsets = {offsetof(struct user, username)},
                              .offset_count = 1,
                              .is_unique = true},
+    [USER_INDEX_NAME] = {.name = "name",
+                         .offsets = {offsetof(struct user, full_name)},
+                         .offset_count = 1,
+                         .is_folded = true},
+    [USER_INDEX_CREATED] = {.name = "created",
+                            .offsets = {offsetof(struct user, created_at)},
+                            .offset_count = 1},
+    [USER_INDEX_STATUS] = {.name = "status",
+                           .offsets = {offsetof(struct user, status),
+                                       offsetof(struct user, created_at)},
+                           .offset_count = 2},
 };
 
 const struct table user_table = {

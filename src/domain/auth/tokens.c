@@ -8,6 +8,7 @@
 
 #include "base/time.h"
 #include "domain/auth/keys.h"
+#include "domain/auth/notices.h"
 #include "domain/auth/views.h"
 #include "os/panic.h"
 
@@ -254,6 +255,7 @@ void tokens_open_session(struct store_tx *tx, const struct command *command,
     sessions_make_room(tx, command, user->id);
     store_put(tx, &session_table, &session);
     tokens_put_refresh(tx, command, tokens);
+    notice_login(tx, command, user);
     outcome->resource = session.id;
     yyjson_mut_val *data = outcome_data(outcome, command);
     json_add_str(outcome->doc, data, "token", token_str(&tokens->token));
@@ -298,6 +300,7 @@ static enum err caller_fill(const struct store_view *view, const struct session 
     caller->session_id = session->id;
     caller->role = (enum role)(1u << user.role);
     caller->is_limited = session->is_compliance_only || user.status == USER_COMPLIANCE_SUSPENDED;
+    caller->must_change_password = user.must_change_password;
     caller->is_stale = session->last_activity_at + TOUCH_AFTER_US < now_us;
     if (err != ERR_OK) {
         *caller = (struct caller){.kind = CALLER_NOBODY};

@@ -33,12 +33,9 @@ void tokens_put_refresh(struct store_tx *tx, const struct command *command,
 void tokens_reply(const struct command *command, const struct token_set *tokens,
                   struct outcome *outcome);
 
-/* Marks sessions revoked. */
+/* Marks a session revoked; all of a user: session_revoke_all in auth.h. */
 void session_revoke(struct store_tx *tx, const struct command *command, struct session *session,
                     const char *reason);
-/* All active ones of a user. */
-void session_revoke_all(struct store_tx *tx, const struct command *command, struct id user_id,
-                        const char *reason);
 
 enum err tokens_resolve(const struct store_view *view, const struct settings *settings,
                         int64_t now_us, struct str token, struct arena *arena,

@@ -3,6 +3,7 @@
 
 #include "crypto/hash.h"
 #include "domain/auth/extension.h"
+#include "domain/auth/notices.h"
 #include "domain/auth/rules.h"
 #include "domain/auth/tokens.h"
 #include "domain/auth/totp.h"
@@ -144,37 +145,16 @@ const struct command_row user_patch_command = {
 
 /* ---- delete ---- */
 
-static bool is_last_admin(const struct store_view *view, const struct command *command,
-                          const struct user *user) {
-    char memory[8];
-    struct buf key = buf_over(memory, sizeof(memory));
-    struct store_scope system = {.kind = STORE_SCOPE_SYSTEM};
-    struct store_scan scan;
-    struct user other;
-    bool is_last = user->role == __builtin_ctz(ROLE_ADMIN);
-    store_key_put_int(&key, user->role);
-    enum err err = store_scan_open(&scan, view, system, &user_table, USER_INDEX_ROLE, buf_str(&key),
-                                   STR_NONE, false);
-    while (err == ERR_OK && is_last) {
-        err = store_scan_next(&scan, command->arena, &other);
-        if (err == ERR_OK && other.status == USER_ACTIVE && !id_equal(other.id, user->id)) {
-            is_last = false;
-        }
-    }
-    store_scan_close(&scan);
-    return is_last;
-}
-
 static enum err delete_check(const struct store_view *view, const struct command *command,
                              struct outcome *outcome) {
+    (void)outcome;
     struct user user;
     enum err err = user_get(view, command->caller.user_id, command->arena, &user);
     if (err != ERR_OK) {
         return err;
     }
-    if (is_last_admin(view, command, &user)) {
-        outcome->message = "The last administrator cannot be deleted; make another one first.";
-        return ERR_CONFLICT;
+    if (user_is_last_admin(view, &user, command->arena)) {
+        return ERR_LAST_ADMIN;
     }
     return auth_extension()->close_check(view, user.id, command->arena);
 }
@@ -203,7 +183,7 @@ static void delete_apply(struct store_tx *tx, const struct command *command,
     SCHEMA_SET(&user_schema, &user, deleted_at);
     SCHEMA_CLEAR(&user_schema, &user, password_hash);
     SCHEMA_CLEAR(&user_schema, &user, username); /* free again, too */
-    totp_forget(tx, &user, command->now_us);
+    user_forget_factors(tx, &user, command->now_us);
     store_put(tx, &user_table, &user);
     session_revoke_all(tx, command, user.id, "account_deleted");
     auth_extension()->close_apply(tx, command, user.id);
@@ -338,8 +318,10 @@ static void password_apply(struct store_tx *tx, const struct command *command,
     user.password_changed_at = command->now_us;
     user.updated_at = command->now_us;
     SCHEMA_SET(&user_schema, &user, password_changed_at);
+    SCHEMA_CLEAR(&user_schema, &user, must_change_password);
     store_put(tx, &user_table, &user);
     session_revoke_all(tx, command, user.id, "password_change");
+    notice_password_changed(tx, command, &user);
     outcome->resource = user.id;
     outcome->message = "The password is changed; log in again";
 }

@@ -1,5 +1,5 @@
 /* Looking users up. */
-#include "domain/auth/auth.h"
+#include "domain/auth/totp.h"
 
 enum err user_get(const struct store_view *view, struct id id, struct arena *arena,
                   struct user *user) {
@@ -50,7 +50,12 @@ bool password_mark_holds(struct password_mark mark, const struct user *user) {
            !str_is_none(user->password_hash);
 }
 
-bool user_any_admin(const struct store_view *view, struct arena *arena) {
+struct str user_display_name(const struct user *user) {
+    return user->full_name.len > 0 ? user->full_name : user->email;
+}
+
+/* Is there an active administrator other than this one? There are few of them. */
+static bool has_other_admin(const struct store_view *view, struct id id, struct arena *arena) {
     char memory[8];
     struct buf key = buf_over(memory, sizeof(memory));
     struct store_scope system = {.kind = STORE_SCOPE_SYSTEM};
@@ -62,8 +67,22 @@ bool user_any_admin(const struct store_view *view, struct arena *arena) {
                                    STR_NONE, false);
     while (err == ERR_OK && !is_found) {
         err = store_scan_next(&scan, arena, &user);
-        is_found = err == ERR_OK && user.status == USER_ACTIVE;
+        is_found = err == ERR_OK && user.status == USER_ACTIVE && !id_equal(user.id, id);
     }
     store_scan_close(&scan);
     return is_found;
+}
+
+bool user_any_admin(const struct store_view *view, struct arena *arena) {
+    return has_other_admin(view, (struct id){{0}}, arena);
+}
+
+bool user_is_last_admin(const struct store_view *view, const struct user *user,
+                        struct arena *arena) {
+    return user->role == __builtin_ctz(ROLE_ADMIN) && user->status == USER_ACTIVE &&
+           !has_other_admin(view, user->id, arena);
+}
+
+void user_forget_factors(struct store_tx *tx, struct user *user, int64_t now_us) {
+    totp_forget(tx, user, now_us);
 }

@@ -64,8 +64,7 @@ static void view_times(struct user_view *view, const struct user *user) {
     }
 }
 
-yyjson_mut_val *user_view_add(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *key,
-                              const struct user *user, struct arena *arena) {
+yyjson_mut_val *user_view_make(yyjson_mut_doc *doc, const struct user *user, struct arena *arena) {
     struct user_view view = {
         .set.present = UINT64_MAX >> (64 - COUNT_OF(user_view_fields)),
         .id = user->id,
@@ -86,8 +85,15 @@ yyjson_mut_val *user_view_add(yyjson_mut_doc *doc, yyjson_mut_val *object, const
     VIEW_TEXT(&view, avatar_url, arena_copy(arena, user->avatar_url));
     VIEW_TEXT(&view, last_login_ip, arena_copy(arena, user->last_login_ip));
     view_times(&view, user);
-    yyjson_mut_val *value = json_add_object(doc, object, key);
+    yyjson_mut_val *value = json_object(doc);
     json_add_members(doc, value, &user_view_schema, &view);
+    return value;
+}
+
+yyjson_mut_val *user_view_add(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *key,
+                              const struct user *user, struct arena *arena) {
+    yyjson_mut_val *value = user_view_make(doc, user, arena);
+    json_add_val(doc, object, key, value);
     return value;
 }
 

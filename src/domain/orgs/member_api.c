@@ -1,7 +1,7 @@
 /* Members over HTTP: list, add, remove, change the role. */
-#include "base/decode.h"
 #include "domain/orgs/members.h"
 #include "domain/orgs/org_api.h"
+#include "engine/cursor.h"
 
 /* ---- how a member looks ---- */
 
@@ -145,19 +145,6 @@ static enum err members_page(struct request *request, struct store_scan *scan, y
     return err;
 }
 
-static void members_cursor(struct request *request, yyjson_mut_val *data, struct str key,
-                           enum err err) {
-    yyjson_mut_doc *doc = request->outcome.doc;
-    char *memory = arena_take(request->arena, 2 * STORE_KEY_BYTES_MAX);
-    if (err == ERR_END || memory == NULL) {
-        json_add_null(doc, data, "next_cursor");
-        return;
-    }
-    struct buf out = buf_over(memory, 2 * STORE_KEY_BYTES_MAX);
-    buf_put_base64url(&out, key.data, key.len);
-    json_add_str(doc, data, "next_cursor", buf_str(&out));
-}
-
 static enum err members_list(struct request *request, const struct store_view *view,
                              struct str prefix, struct str after) {
     const struct members_params *params = request->command.params;
@@ -175,7 +162,7 @@ static enum err members_list(struct request *request, const struct store_view *v
     err = members_page(request, &scan, list, limit, &count);
     if (err == ERR_OK || err == ERR_END) {
         json_add_int(request->outcome.doc, data, "count", count);
-        members_cursor(request, data, scan.row_key, err);
+        cursor_add(request, data, err == ERR_END ? STR_NONE : scan.row_key);
         err = ERR_OK;
     }
     store_scan_close(&scan);
@@ -195,9 +182,9 @@ enum err members_read(struct request *request, const struct store_view *view) {
         return err;
     }
     store_key_put_id(&prefix, params->organization_id);
-    if (!str_is_none(params->cursor) && (!decode_base64url(params->cursor, &after) ||
-                                         !str_starts(buf_str(&after), buf_str(&prefix)))) {
-        return ERR_CURSOR_INVALID;
+    err = cursor_parse(params->cursor, buf_str(&prefix), &after);
+    if (err != ERR_OK) {
+        return err;
     }
     err = members_list(request, view, buf_str(&prefix), after.len > 0 ? buf_str(&after) : STR_NONE);
     if (err == ERR_OK) {
