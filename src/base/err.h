@@ -70,6 +70,8 @@
         "The account is suspended or inactive; ask an administrator.")                             \
     ROW(ACCOUNT_LOCKED, "ACCOUNT_LOCKED", "ACCOUNT_LOCKED", 423,                                   \
         "Too many failed logins; try again after locked_until.")                                   \
+    ROW(EMAIL_UNVERIFIED, "AUTHORIZATION_ERROR", "EMAIL_NOT_VERIFIED", 403,                        \
+        "Confirm the e-mail address first: the link was sent to it.")                              \
     ROW(LIMITED_SESSION, "MFA_COMPLIANCE_REQUIRED", "MFA_COMPLIANCE_REQUIRED", 403,                \
         "Set up the required second factor first.")                                                \
     ROW(PASSWORD_CHANGE, "PASSWORD_CHANGE_REQUIRED", "PASSWORD_CHANGE_REQUIRED", 403,              \
@@ -138,6 +140,11 @@
         "The login waited too long for its code; log in again.")                                   \
     ROW(PENDING_NONE, "AUTHENTICATION_ERROR", "TOKEN_INVALID", 401,                                \
         "No login waits for a code here; log in with the password first.")                         \
+    /* links in mails */                                                                           \
+    ROW(LINK_INVALID, "TOKEN_INVALID", "TOKEN_INVALID", 401,                                       \
+        "The link is not complete, used or replaced by a newer one; ask for another.")             \
+    ROW(LINK_EXPIRED, "TOKEN_EXPIRED", "TOKEN_EXPIRED", 401,                                       \
+        "The link is too old; ask for another.")                                                   \
     /* too much */                                                                                 \
     ROW(REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "REQUEST_TIMEOUT", 408,                                \
         "The request took too long to arrive.")                                                    \
