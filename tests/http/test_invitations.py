@@ -191,7 +191,7 @@ def test_a_key_invites(server):
     org = org_new(owner)
     reply = owner.post(f'{ORGS}/{org}/api-keys', {'name': 'inviter', 'scopes': ['admin']})
     check_status(reply, 201)
-    key = {'X-API-Key': reply.data['api_key']}
+    key = {'X-API-Key': reply.data['key']}
     email = address_new()
     reply = server.client().post(path_of(org), {'email': email, 'role': 'member'}, headers=key)
     check_status(reply, 201)
