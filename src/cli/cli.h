@@ -80,6 +80,6 @@ int cli_audit(struct cli_options *options); /* audit verify DIR */
 int cli_openapi(struct cli_options *options);
 int cli_settings(struct cli_options *options);
 int cli_health(struct cli_options *options); /* health URL */
-int cli_mail(struct cli_options *options);   /* mail test ADDRESS */
+int cli_mail(struct cli_options *options);   /* mail test ADDRESS... */
 
 #endif
