@@ -17,8 +17,10 @@
 
 enum { KEY_TEXT_BYTES_MAX = 256 };
 
-const struct module *const cli_modules[] = {&auth_module,  &totp_module,  &orgs_module,
-                                            &admin_module, &audit_module, &monitoring_module};
+const struct module *const cli_modules[] = {
+    &auth_module,  &totp_module,  &passkey_module,    &orgs_module,
+    &admin_module, &audit_module, &monitoring_module,
+};
 const uint32_t cli_module_count = COUNT_OF(cli_modules);
 
 static struct loop *the_loop;

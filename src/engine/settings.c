@@ -151,6 +151,11 @@ static const char *text_need(enum setting id, struct str text) {
                         str_equal(text, STR("warn")) || str_equal(text, STR("error"));
         return is_level ? NULL : "debug, info, warn or error";
     }
+    if (id == SETTING_WEBAUTHN_VERIFICATION_ID) {
+        bool is_word = str_equal(text, STR("required")) || str_equal(text, STR("preferred")) ||
+                       str_equal(text, STR("discouraged"));
+        return is_word ? NULL : "required, preferred or discouraged";
+    }
     if (id == SETTING_PUBLIC_URL_ID) {
         bool is_origin = str_starts(text, STR("https://")) || str_starts(text, STR("http://"));
         bool is_clean = !str_ends(text, STR("/")) && !str_has_byte(text, ' ') &&

@@ -2,6 +2,7 @@
 #include "domain/auth/jobs.h"
 
 #include "base/time.h"
+#include "domain/auth/passkey.h"
 #include "domain/auth/pending.h"
 #include "domain/auth/totp.h"
 
@@ -98,7 +99,8 @@ static void factor_prune_apply(struct store_tx *tx, const struct command *comman
     bool has_more = true;
     for (uint32_t i = 0; i < PRUNE_MAX && has_more; i++) {
         bool was_pending = pending_due(tx, command);
-        has_more = setup_due(tx, command) || was_pending;
+        bool was_challenge = challenge_prune(tx, command);
+        has_more = setup_due(tx, command) || was_pending || was_challenge;
     }
 }
 
