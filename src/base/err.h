@@ -70,6 +70,8 @@
         "The account is suspended or inactive; ask an administrator.")                             \
     ROW(ACCOUNT_LOCKED, "ACCOUNT_LOCKED", "ACCOUNT_LOCKED", 423,                                   \
         "Too many failed logins; try again after locked_until.")                                   \
+    ROW(EMAIL_UNVERIFIED, "AUTHORIZATION_ERROR", "EMAIL_NOT_VERIFIED", 403,                        \
+        "Confirm the e-mail address first: the link was sent to it.")                              \
     ROW(LIMITED_SESSION, "MFA_COMPLIANCE_REQUIRED", "MFA_COMPLIANCE_REQUIRED", 403,                \
         "Set up the required second factor first.")                                                \
     ROW(PASSWORD_CHANGE, "PASSWORD_CHANGE_REQUIRED", "PASSWORD_CHANGE_REQUIRED", 403,              \
@@ -154,6 +156,11 @@
         "This passkey is registered already.")                                                     \
     ROW(FACTOR_NEEDED, "BAD_REQUEST", "FACTOR_REQUIRED", 400,                                      \
         "The policy of an organization asks for this; set up another one first.")                  \
+    /* links in mails */                                                                           \
+    ROW(LINK_INVALID, "TOKEN_INVALID", "TOKEN_INVALID", 401,                                       \
+        "The link is not complete, used or replaced by a newer one; ask for another.")             \
+    ROW(LINK_EXPIRED, "TOKEN_EXPIRED", "TOKEN_EXPIRED", 401,                                       \
+        "The link is too old; ask for another.")                                                   \
     /* too much */                                                                                 \
     ROW(REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "REQUEST_TIMEOUT", 408,                                \
         "The request took too long to arrive.")                                                    \

@@ -8,6 +8,7 @@
 #include "domain/admin/admin.h"
 #include "domain/audit/audit.h"
 #include "domain/auth/auth.h"
+#include "domain/mail/mail.h"
 #include "domain/monitoring/monitoring.h"
 #include "domain/orgs/orgs.h"
 #include "os/clock.h"
@@ -18,8 +19,8 @@
 enum { KEY_TEXT_BYTES_MAX = 256 };
 
 const struct module *const cli_modules[] = {
-    &auth_module,  &totp_module,  &passkey_module,    &orgs_module,
-    &admin_module, &audit_module, &monitoring_module,
+    &mail_module, &auth_module,  &totp_module,  &passkey_module,    &recovery_module,
+    &orgs_module, &admin_module, &audit_module, &monitoring_module,
 };
 const uint32_t cli_module_count = COUNT_OF(cli_modules);
 

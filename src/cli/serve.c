@@ -164,9 +164,31 @@ static bool serve_user(struct serve *serve) {
     return true;
 }
 
+/* Made when missing, so that the cage can open it. */
+static bool serve_mail_folder(struct serve *serve, char path[FILE_PATH_BYTES_MAX],
+                              struct sandbox_paths *paths) {
+    struct str folder = settings_text(serve->options->settings, SETTING_MAIL_FOLDER_ID);
+    if (folder.len == 0) {
+        return true;
+    }
+    snprintf(path, FILE_PATH_BYTES_MAX, "%.*s", STR_ARG(folder));
+    enum err err = folder_make(path, 0700);
+    if (err != ERR_OK && err != ERR_EXISTS) {
+        cli_fail("%s: the folder for mails cannot be made; is its parent there and writable?",
+                 path);
+        return false;
+    }
+    paths->writable[paths->writable_count++] = path;
+    return true;
+}
+
 static bool serve_cage(struct serve *serve) {
+    char mail_folder[FILE_PATH_BYTES_MAX];
     serve->sysinfo = sysinfo_open(serve->options->folder); /* /proc is out of reach inside */
     struct sandbox_paths paths = {.writable = {serve->options->folder}, .writable_count = 1};
+    if (!serve_mail_folder(serve, mail_folder, &paths)) {
+        return false;
+    }
     if (!settings_bool(serve->options->settings, SETTING_SANDBOX_ID)) {
         return true;
     }

@@ -94,7 +94,23 @@
     ROW(WEBAUTHN_SECONDS, "webauthn.time", SECONDS, "300", 1, 3600,                                \
         "How long a passkey's challenge waits for its answer.")                                    \
     ROW(IDEMPOTENCY_SECONDS, "idempotency.time", SECONDS, "86400", 60, 2592000,                    \
-        "How long the answer to an Idempotency-Key is kept.")
+        "How long the answer to an Idempotency-Key is kept.")                                      \
+    ROW(MAIL_FOLDER, "mail.folder", TEXT, "", 0, 900,                                              \
+        "Folder for mails, one file each, instead of sending them; for development.")              \
+    ROW(MAIL_FROM, "mail.from", TEXT, "coffer@localhost", 3, 254,                                  \
+        "E-mail address that mails come from.")                                                    \
+    ROW(MAIL_QUOTA, "mail.per-hour", INT, "3", 1, 1000,                                            \
+        "Mails of one kind that one address can be made to get per hour.")                         \
+    ROW(VERIFY_SECONDS, "mail.verify-time", SECONDS, "86400", 1, 2592000,                          \
+        "Life of a link that confirms an address.")                                                \
+    ROW(RESET_SECONDS, "mail.reset-time", SECONDS, "3600", 1, 86400,                               \
+        "Life of a link that sets a new password.")                                                \
+    ROW(REQUIRE_VERIFIED, "auth.require-verified-email", BOOL, "false", 0, 1,                      \
+        "No login before the address is confirmed.")                                               \
+    ROW(OUTBOX_ATTEMPTS, "outbox.attempts", INT, "16", 1, 1000,                                    \
+        "How often something is tried to be sent; with pauses as they are, two days.")             \
+    ROW(OUTBOX_PAUSE, "outbox.retry-time", SECONDS, "30", 1, 86400,                                \
+        "Pause before the second try; it doubles each time, up to six hours.")
 
 enum setting_kind { SETTING_INT, SETTING_SECONDS, SETTING_BOOL, SETTING_TEXT };
 

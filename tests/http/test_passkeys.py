@@ -508,6 +508,14 @@ def test_passkeys_of_the_suspended(server):
     check_session(server, server.login(user.email))
 
 
+def test_passkeys_wait_for_a_confirmed_address():
+    with Server(SETTINGS) as server:
+        user = owner(server)
+        server.settings['auth.require-verified-email'] = 'true'
+        server.restart()
+        check_status(login(server, user.key), 403, 'AUTHORIZATION_ERROR', 'EMAIL_NOT_VERIFIED')
+
+
 # ---- behind a password ----
 
 def test_a_password_login_asks_for_the_passkey(server):

@@ -6,7 +6,6 @@
 #include "test.h"
 
 #include "domain/auth/jobs.h"
-#include "domain/auth/passkey.h"
 #include "domain/auth/pending.h"
 #include "domain/auth/totp.h"
 #include "support/store_support.h"
@@ -16,7 +15,7 @@ static const int64_t second_us = 1000000;
 static const int64_t start_us = INT64_C(1700000000) * 1000000;
 
 static const struct table *const tables[] = {&user_table, &login_failures_table, &totp_factor_table,
-                                             &pending_login_table, &challenge_table};
+                                             &pending_login_table};
 static struct store_bench bench;
 static struct settings settings;
 static struct command command;

@@ -1,7 +1,7 @@
 /* The records of passkeys and challenges; see passkey.h. */
 #include "domain/auth/passkey.h"
 
-#include "base/time.h"
+#include "engine/job.h"
 
 /* Those of the identity contract (row 15), and the one that came later. */
 const char *const passkey_transport_names[] = {
@@ -211,21 +211,8 @@ void passkey_descriptor_add(const struct command *command, yyjson_mut_doc *doc,
 /* Identity contract, row 14: what the browser is told, in milliseconds. */
 enum { TIMEOUT_MS = 60000 };
 
-bool challenge_prune(struct store_tx *tx, const struct command *command) {
-    struct store_scope system = {.kind = STORE_SCOPE_SYSTEM};
-    struct store_scan scan;
-    struct challenge first;
-    enum err err = store_scan_open(&scan, store_tx_view(tx), system, &challenge_table,
-                                   CHALLENGE_INDEX_EXPIRES, STR_NONE, STR_NONE, false);
-    if (err == ERR_OK) {
-        err = store_scan_next(&scan, command->arena, &first);
-        store_scan_close(&scan);
-    }
-    if (err != ERR_OK || first.expires_at > command->now_us) {
-        return false;
-    }
-    store_del(tx, &challenge_table, first.challenge);
-    return true;
+void challenge_prune(struct store_tx *tx, const struct command *command) {
+    job_prune(tx, command, &challenge_table, CHALLENGE_INDEX_EXPIRES, command->now_us);
 }
 
 void challenge_open(struct store_tx *tx, const struct command *command, struct challenge draft,
@@ -239,10 +226,7 @@ void challenge_open(struct store_tx *tx, const struct command *command, struct c
     SCHEMA_SET(&challenge_schema, &draft, purpose);
     SCHEMA_SET(&challenge_schema, &draft, expires_at);
     store_put(tx, &challenge_table, &draft);
-    /* Anybody may ask for one: each new one clears two old ones away, so that there are never more
-     * than live at once. */
-    for (uint32_t i = 0; i < 2 && challenge_prune(tx, command); i++) {
-    }
+    challenge_prune(tx, command); /* anybody may ask for one: the table must not grow by that */
     yyjson_mut_val *data = outcome_data(outcome, command);
     json_add_str(outcome->doc, data, "challenge", passkey_base64url(command, draft.challenge));
     json_add_int(outcome->doc, data, "timeout", TIMEOUT_MS);

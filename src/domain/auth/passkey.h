@@ -102,8 +102,8 @@ void challenge_open(struct store_tx *tx, const struct command *command, struct c
 enum err challenge_take(struct store_tx *tx, const struct command *command, struct str bytes,
                         enum challenge_purpose purpose, struct challenge *challenge);
 
-/* In apply: removes the oldest one when it has expired; false when there is none. */
-bool challenge_prune(struct store_tx *tx, const struct command *command);
+/* In apply: removes those that have expired, a bounded number at a time. */
+void challenge_prune(struct store_tx *tx, const struct command *command);
 
 /* ---- the relying party, and what a browser says to it (passkey_client.c) ---- */
 

@@ -3,6 +3,7 @@
 #include "domain/auth/passkey_api.h"
 
 #include "domain/auth/login.h"
+#include "engine/job.h"
 
 enum { PASSWORD_MAX = 1024, TOKEN_MAX = 6144, ID_TEXT_MAX = (WEBAUTHN_ID_BYTES_MAX * 4 + 2) / 3 };
 
@@ -306,7 +307,8 @@ static const struct endpoint passkey_endpoints[] = {
         .body = &login_schema,
         .output = &login_data_schema,
         .errors = {ERR_CHALLENGE, ERR_PENDING_NONE, ERR_PASSKEY_WRONG, ERR_PASSKEY_ORIGIN,
-                   ERR_PASSKEY_UNVERIFIED, ERR_PASSKEY_COUNTER, ERR_ACCOUNT_INACTIVE},
+                   ERR_PASSKEY_UNVERIFIED, ERR_PASSKEY_COUNTER, ERR_ACCOUNT_INACTIVE,
+                   ERR_EMAIL_UNVERIFIED},
         .command = &passkey_login_command,
     },
     {
@@ -363,11 +365,28 @@ static enum err passkey_start(struct engine *engine, const char **problem) {
     return ERR_OK;
 }
 
+static void prune_apply(struct store_tx *tx, const struct command *command,
+                        struct outcome *outcome) {
+    (void)outcome;
+    challenge_prune(tx, command);
+}
+
+static const struct command_row passkey_prune_command = {
+    .name = "passkey.prune",
+    .frees_room = true,
+    .check = job_check,
+    .apply = prune_apply,
+};
+
+static const struct command_row *const passkey_jobs[] = {&passkey_prune_command};
+
 static const struct table *const passkey_tables[] = {&passkey_table, &challenge_table};
 
 const struct module passkey_module = {
     .name = "passkey",
     .start = passkey_start,
+    .jobs = passkey_jobs,
+    .job_count = COUNT_OF(passkey_jobs),
     .tables = passkey_tables,
     .table_count = COUNT_OF(passkey_tables),
     .endpoints = passkey_endpoints,

@@ -312,8 +312,9 @@ static enum err login_judge(struct store_tx *tx, const struct command *command,
     if (err != ERR_OK) {
         return err;
     }
-    if (state->user.status == USER_SUSPENDED || state->user.status == USER_INACTIVE) {
-        return ERR_ACCOUNT_INACTIVE;
+    err = login_admit(command, &state->user);
+    if (err != ERR_OK) {
+        return err;
     }
     if (!webauthn_counter_holds((uint32_t)state->passkey.sign_count, assertion->data.sign_count)) {
         return ERR_PASSKEY_COUNTER;

@@ -7,8 +7,6 @@
 
 #include "engine/compress.h"
 
-enum { PAGE_BYTES_MAX = 8 * 1024 };
-
 #define ASSET(name)                                                                                \
     extern const char asset_##name[];                                                              \
     extern const char asset_##name##_end[];
@@ -21,12 +19,6 @@ ASSET(setup_js)
 #undef ASSET
 
 #define ASSET_TEXT(name) str_from(asset_##name, (size_t)(asset_##name##_end - asset_##name))
-
-/* A text that lives as long as the process, plain and compressed. */
-struct page {
-    struct str text;
-    struct str gzip;
-};
 
 static struct page root_page;
 static struct page setup_page;
@@ -65,8 +57,7 @@ static bool put_setting(struct buf *out, const struct settings *settings, struct
     return false;
 }
 
-/* A page with every `@NAME@` replaced. */
-static struct page page_fill(char *memory, const struct settings *settings, struct str text) {
+struct page page_fill(char *memory, const struct settings *settings, struct str text) {
     struct buf out = buf_over(memory, PAGE_BYTES_MAX);
     while (!str_is_none(text)) {
         buf_put_str(&out, str_split(&text, '@'));
@@ -93,7 +84,7 @@ void setup_pages_open(const struct settings *settings) {
 
 /* ---- replies ---- */
 
-static enum err page_reply(struct request *request, struct str type, const struct page *page) {
+enum err page_reply(struct request *request, struct str type, const struct page *page) {
     CHECK(!str_is_none(page->text));
     request->raw_type = type;
     request->raw_body = page->text;

@@ -51,6 +51,10 @@ bool password_mark_holds(struct password_mark mark, const struct user *user) {
            !str_is_none(user->password_hash);
 }
 
+struct str user_display_name(const struct user *user) {
+    return user->full_name.len > 0 ? user->full_name : user->email;
+}
+
 /* Is there an active administrator other than this one? There are few of them. */
 static bool has_other_admin(const struct store_view *view, struct id id, struct arena *arena) {
     char memory[8];
