@@ -7,6 +7,10 @@
 
 #include "engine/engine.h"
 
+struct dns;
+struct smtp_client;
+struct trust;
+
 enum { CLI_LISTEN_MAX = 8, CLI_WORDS_MAX = 4, CLI_EXIT_FAILED = 1, CLI_EXIT_USAGE = 64 };
 
 struct cli_options {
@@ -47,6 +51,18 @@ bool cli_engine_open(const struct cli_options *options, struct engine **engine);
 /* Finishes what is queued and closes the store. */
 void cli_engine_close(struct engine *engine);
 
+/* ---- mail.c: what calls out ---- */
+
+struct cli_mail {
+    struct dns *dns;
+    struct trust *trust;      /* NULL = without TLS */
+    struct smtp_client *smtp; /* NULL = no mail server is set */
+};
+/* Before the sandbox: it reads what lies outside of it. Prints what is wrong. */
+bool cli_mail_open(struct cli_mail *mail, const struct settings *settings, struct loop *loop);
+/* The trust store anew; for SIGHUP. */
+void cli_mail_reload(struct cli_mail *mail);
+
 /* "coffer: text" on standard error; returns CLI_EXIT_FAILED. */
 int cli_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* A line on standard output. */
@@ -64,5 +80,6 @@ int cli_audit(struct cli_options *options); /* audit verify DIR */
 int cli_openapi(struct cli_options *options);
 int cli_settings(struct cli_options *options);
 int cli_health(struct cli_options *options); /* health URL */
+int cli_mail(struct cli_options *options);   /* mail test ADDRESS */
 
 #endif

@@ -1,11 +1,12 @@
 /*
  * coffer serve: boot order and the end.
  *
- *   settings -> folder, sealing key, certificate -> sockets -> other user -> cage -> store ->
- *   engine -> loop
+ *   settings -> folder, sealing key, certificate -> sockets -> other user -> mail server ->
+ *   cage -> store -> engine -> loop
  *
  * Sockets come before the cage and the change of user (low ports); the store comes after, because
- * its helper thread must be inside.
+ * its helper thread must be inside. What calls out reads the machine's name servers and trust store
+ * as the new user, before the cage.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 #include "cli/machine.h"
 #include "domain/auth/auth.h"
 #include "domain/orgs/orgs.h"
+#include "net/trust.h"
 #include "os/clock.h"
 #include "os/files.h"
 #include "os/log.h"
@@ -36,6 +38,7 @@ struct serve {
     struct server *server;
     struct engine *engine;
     struct sysinfo_source *sysinfo;
+    struct cli_mail mail;
     bool is_stopping;
 };
 
@@ -60,6 +63,7 @@ static void serve_stop(struct serve *serve) {
 }
 
 static void serve_reload(struct serve *serve) {
+    cli_mail_reload(&serve->mail);
     const char *problem = NULL;
     struct server_tls_files files;
     if (!cli_identity_load(serve->options, &serve->identity, &files) ||
@@ -196,6 +200,9 @@ static bool serve_cage(struct serve *serve) {
         paths.readable[paths.readable_count++] = serve->identity.certificate_path;
         paths.readable[paths.readable_count++] = serve->identity.key_path;
     }
+    if (serve->mail.trust != NULL) {
+        paths.readable[paths.readable_count++] = trust_path(serve->mail.trust);
+    }
     if (sandbox_enter(&paths) != ERR_OK) {
         cli_fail("the sandbox cannot be entered; --set sandbox=false goes on without");
         return false;
@@ -276,7 +283,9 @@ int cli_serve(struct cli_options *options) {
     public_url_default(options);
     settings_log(options->settings);
     if (!cli_folder_make(options) || !cli_key_load(options, true, &serve->key) ||
-        !serve_sockets(serve) || !serve_user(serve) || !serve_cage(serve) || !serve_engine(serve)) {
+        !serve_sockets(serve) || !serve_user(serve) ||
+        !cli_mail_open(&serve->mail, options->settings, serve->loop) || !serve_cage(serve) ||
+        !serve_engine(serve)) {
         return CLI_EXIT_FAILED;
     }
     serve_banner(serve);
