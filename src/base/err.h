@@ -161,6 +161,12 @@
         "The link is not complete, used or replaced by a newer one; ask for another.")             \
     ROW(LINK_EXPIRED, "TOKEN_EXPIRED", "TOKEN_EXPIRED", 401,                                       \
         "The link is too old; ask for another.")                                                   \
+    ROW(INVITATION_INVALID, "NOT_FOUND", "INVITATION_INVALID", 404,                                \
+        "The invitation was accepted, revoked or replaced by a newer one; ask for another.")       \
+    ROW(INVITATION_EXPIRED, "NOT_FOUND", "INVITATION_EXPIRED", 404,                                \
+        "The invitation is too old; ask for another.")                                             \
+    ROW(INVITATION_OTHER, "AUTHORIZATION_ERROR", "INVITATION_FOR_ANOTHER", 403,                    \
+        "The invitation is for another address; log in with the account of that one.")             \
     /* too much */                                                                                 \
     ROW(REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "REQUEST_TIMEOUT", 408,                                \
         "The request took too long to arrive.")                                                    \

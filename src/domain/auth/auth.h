@@ -158,6 +158,8 @@ struct password_mark {
 };
 struct password_mark password_mark_of(const struct user *user);
 bool password_mark_holds(struct password_mark mark, const struct user *user);
+/* Somebody has shown to read mail at the user's address. The caller puts the record. */
+void user_mark_verified(struct user *user, int64_t now_us);
 /* What a mail calls them. */
 struct str user_display_name(const struct user *user);
 bool user_any_admin(const struct store_view *view, struct arena *arena);
