@@ -10,8 +10,9 @@ import ssl
 import threading
 
 SEEN_FOLDER = os.environ.get('COFFER_SEEN_FOLDER')
-BARE_PATHS = ('/.well-known/', '/openapi.json', '/docs', '/metrics', '/health', '/test', '/db_check',
-              '/api/v1/auth/webauthn/register/begin', '/api/v1/auth/webauthn/login/begin')
+BARE_PATHS = ('/.well-known/', '/openapi.json', '/docs', '/metrics', '/health', '/test',
+              '/db_check', '/api/v1/auth/webauthn/register/begin',
+              '/api/v1/auth/webauthn/login/begin')
 GATEKEEPER_PATH = re.compile(r'/[^/?]*(\?.*)?$')
 
 _seen_lock = threading.Lock()
