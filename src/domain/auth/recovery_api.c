@@ -4,19 +4,12 @@
 #include "domain/auth/links.h"
 #include "domain/auth/notices.h"
 #include "domain/auth/reset.h"
-#include "domain/auth/setup_pages.h"
 #include "domain/auth/verify.h"
-#include "engine/compress.h"
+#include "engine/page.h"
 
-#define ASSET(name)                                                                                \
-    extern const char asset_##name[];                                                              \
-    extern const char asset_##name##_end[];
-ASSET(verify_email_html)
-ASSET(reset_password_html)
-ASSET(link_js)
-#undef ASSET
-
-#define ASSET_TEXT(name) str_from(asset_##name, (size_t)(asset_##name##_end - asset_##name))
+PAGE_ASSET(verify_email_html)
+PAGE_ASSET(reset_password_html)
+PAGE_ASSET(link_js)
 
 static struct page verify_page;
 static struct page reset_page;
@@ -24,17 +17,17 @@ static struct page script;
 
 static enum err verify_page_read(struct request *request, const struct store_view *view) {
     (void)view;
-    return page_reply(request, STR("text/html; charset=utf-8"), &verify_page);
+    return page_reply(request, PAGE_HTML, &verify_page);
 }
 
 static enum err reset_page_read(struct request *request, const struct store_view *view) {
     (void)view;
-    return page_reply(request, STR("text/html; charset=utf-8"), &reset_page);
+    return page_reply(request, PAGE_HTML, &reset_page);
 }
 
 static enum err script_read(struct request *request, const struct store_view *view) {
     (void)view;
-    return page_reply(request, STR("text/javascript; charset=utf-8"), &script);
+    return page_reply(request, PAGE_SCRIPT, &script);
 }
 
 static const struct endpoint recovery_endpoints[] = {
@@ -140,10 +133,9 @@ static enum err recovery_start(struct engine *engine, const char **problem) {
     static char memory[2][PAGE_BYTES_MAX];
     (void)problem;
     const struct settings *settings = engine_settings(engine);
-    verify_page = page_fill(memory[0], settings, ASSET_TEXT(verify_email_html));
-    reset_page = page_fill(memory[1], settings, ASSET_TEXT(reset_password_html));
-    script.text = ASSET_TEXT(link_js);
-    script.gzip = compress_gzip(script.text);
+    verify_page = page_fill(memory[0], settings, PAGE_TEXT(verify_email_html));
+    reset_page = page_fill(memory[1], settings, PAGE_TEXT(reset_password_html));
+    script = page_of(PAGE_TEXT(link_js));
     return ERR_OK;
 }
 

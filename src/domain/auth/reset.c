@@ -148,7 +148,7 @@ static void confirm_apply(struct store_tx *tx, const struct command *command,
     SCHEMA_SET(&user_schema, &user, password_hash);
     SCHEMA_SET(&user_schema, &user, password_changed_at);
     SCHEMA_CLEAR(&user_schema, &user, must_change_password);
-    verify_mark(command, &user);
+    user_mark_verified(&user, command->now_us);
     store_put(tx, &user_table, &user);
     lockout_load(store_tx_view(tx), command, user.email, &lockout);
     lockout_clear(tx, &lockout);

@@ -4,16 +4,6 @@
 
 #include "domain/auth/auth.h"
 
-/* A text that lives as long as the process, plain and compressed. */
-struct page {
-    struct str text;
-    struct str gzip;
-};
-enum { PAGE_BYTES_MAX = 8 * 1024 };
-/* A page of `memory` (PAGE_BYTES_MAX bytes) with every `@NAME@` replaced by that setting. */
-struct page page_fill(char *memory, const struct settings *settings, struct str text);
-enum err page_reply(struct request *request, struct str type, const struct page *page);
-
 /* Fills in what depends on settings, and compresses; once at start. */
 void setup_pages_open(const struct settings *settings);
 

@@ -1,4 +1,5 @@
 /* Looking users up. */
+#include "domain/auth/passkey.h"
 #include "domain/auth/totp.h"
 
 enum err user_get(const struct store_view *view, struct id id, struct arena *arena,
@@ -50,6 +51,19 @@ bool password_mark_holds(struct password_mark mark, const struct user *user) {
            !str_is_none(user->password_hash);
 }
 
+void user_mark_verified(struct user *user, int64_t now_us) {
+    if (user->email_verified) {
+        return;
+    }
+    user->email_verified = true;
+    user->email_verified_at = now_us;
+    SCHEMA_SET(&user_schema, user, email_verified_at);
+    if (user->status == USER_PENDING) {
+        user->status = USER_ACTIVE;
+    }
+    user->updated_at = now_us;
+}
+
 struct str user_display_name(const struct user *user) {
     return user->full_name.len > 0 ? user->full_name : user->email;
 }
@@ -83,6 +97,7 @@ bool user_is_last_admin(const struct store_view *view, const struct user *user,
            !has_other_admin(view, user->id, arena);
 }
 
-void user_forget_factors(struct store_tx *tx, struct user *user, int64_t now_us) {
-    totp_forget(tx, user, now_us);
+void user_forget_factors(struct store_tx *tx, const struct command *command, struct user *user) {
+    totp_forget(tx, user, command->now_us);
+    passkey_forget(tx, command, user);
 }

@@ -40,19 +40,6 @@ void verify_begin(struct store_tx *tx, const struct command *command, const stru
     }
 }
 
-void verify_mark(const struct command *command, struct user *user) {
-    if (user->email_verified) {
-        return;
-    }
-    user->email_verified = true;
-    user->email_verified_at = command->now_us;
-    SCHEMA_SET(&user_schema, user, email_verified_at);
-    if (user->status == USER_PENDING) {
-        user->status = USER_ACTIVE;
-    }
-    user->updated_at = command->now_us;
-}
-
 /* ---- POST auth/verify/email/request ---- */
 
 static enum err request_check(const struct store_view *view, const struct command *command,
@@ -179,7 +166,7 @@ static void confirm_apply(struct store_tx *tx, const struct command *command,
     CHECK(err == ERR_OK);
     if (!SCHEMA_HAS(&link_token_schema, &link, used_at)) {
         link_use(tx, command, &link);
-        verify_mark(command, &user);
+        user_mark_verified(&user, command->now_us);
         store_put(tx, &user_table, &user);
     }
     outcome->actor = user.id;

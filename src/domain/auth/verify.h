@@ -18,7 +18,5 @@ struct mail_request {
 
 /* In apply, for a new account: sends the first link. */
 void verify_begin(struct store_tx *tx, const struct command *command, const struct user *user);
-/* The address is the user's: whoever proved it by another link. The caller puts the record. */
-void verify_mark(const struct command *command, struct user *user);
 
 #endif
