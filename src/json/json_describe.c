@@ -145,7 +145,7 @@ static void describe_type(yyjson_mut_doc *doc, yyjson_mut_val *object, const str
     case FIELD_TIME:
         add_type(doc, object, "string", may_be_null);
         /* The naive form has no zone, so it is no date-time of RFC 3339. */
-        if (is_input || field->time_form == TIME_FORM_RFC3339) {
+        if (is_input || field->time_form != TIME_FORM_NAIVE) {
             json_add_str(doc, object, "format", STR("date-time"));
         }
         return;
@@ -210,7 +210,7 @@ yyjson_mut_val *json_describe(yyjson_mut_doc *doc, const struct schema *schema, 
     if (required != NULL && yyjson_mut_arr_size(required) > 0) {
         json_add_val(doc, object, "required", required);
     }
-    if (is_input) {
+    if (is_input && !schema->ignores_unknown) {
         json_add_bool(doc, object, "additionalProperties", false);
     }
     return object;
