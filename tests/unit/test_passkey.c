@@ -231,18 +231,23 @@ TEST(recorded_client_data_is_for_its_server)
     REQUIRE(start());
     for (uint32_t i = 0; i < COUNT_OF(webauthn_vectors); i++) {
         const struct webauthn_vector *vector = &webauthn_vectors[i];
+        const char *clients[] = {
+            [CHALLENGE_REGISTER] = vector->client_create, [CHALLENGE_LOGIN] = vector->client_get};
         char memory[2][2048];
-        struct buf json = buf_over(memory[0], sizeof(memory[0]));
-        struct buf bytes = buf_over(memory[1], sizeof(memory[1]));
-        struct client_data client;
+        struct buf bytes = buf_over(memory[0], sizeof(memory[0]));
         struct webauthn_data data;
         configure(vector->origin, vector->rp_id, "");
-        REQUIRE(decode_hex(str_from_c(vector->client_get), &json));
         REQUIRE(decode_hex(str_from_c(vector->data), &bytes));
         REQUIRE(webauthn_data_parse(buf_str(&bytes), &data));
-        EXPECT_EQ_INT(client_data_parse(buf_str(&json), command.arena, &client), ERR_OK);
-        EXPECT_EQ_INT(client.challenge.len, CHALLENGE_BYTES);
-        EXPECT_EQ_INT(passkey_ceremony_check(&settings, &client, &data, CHALLENGE_LOGIN), ERR_OK);
+        for (uint32_t k = 0; k < COUNT_OF(clients); k++) {
+            struct buf json = buf_over(memory[1], sizeof(memory[1]));
+            struct client_data client;
+            enum challenge_purpose purpose = (enum challenge_purpose)k;
+            REQUIRE(decode_hex(str_from_c(clients[k]), &json));
+            EXPECT_EQ_INT(client_data_parse(buf_str(&json), command.arena, &client), ERR_OK);
+            EXPECT_EQ_INT(client.challenge.len, CHALLENGE_BYTES);
+            EXPECT_EQ_INT(passkey_ceremony_check(&settings, &client, &data, purpose), ERR_OK);
+        }
     }
     bench_close(&bench);
 }
