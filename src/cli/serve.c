@@ -18,6 +18,7 @@
 #include "cli/identity.h"
 #include "cli/machine.h"
 #include "domain/auth/auth.h"
+#include "domain/mail/mail.h"
 #include "domain/orgs/orgs.h"
 #include "net/trust.h"
 #include "os/clock.h"
@@ -288,6 +289,7 @@ int cli_serve(struct cli_options *options) {
         !serve_engine(serve)) {
         return CLI_EXIT_FAILED;
     }
+    mail_server_set(serve->mail.smtp);
     serve_banner(serve);
     if (options->is_machine) {
         cli_status_open(serve->loop, serve->engine, serve->server);
