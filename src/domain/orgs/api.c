@@ -492,8 +492,8 @@ static const struct table *const orgs_tables[] = {
     &member_policy_table, &compliance_note_table, &invitation_table};
 
 static const struct command_row *const orgs_jobs[] = {
-    &organizations_purge_command, &policies_sweep_command, &members_suspend_command,
-    &invitations_prune_command};
+    &organizations_purge_command, &policies_sweep_command, &members_remind_command,
+    &members_suspend_command, &invitations_prune_command};
 
 const struct module orgs_module = {
     .name = "orgs",
