@@ -99,6 +99,23 @@
         "This Idempotency-Key belongs to another request; use a new one.")                         \
     ROW(KEY_INACTIVE, "BAD_REQUEST", "API_KEY_INACTIVE", 400,                                      \
         "The API key is revoked or expired; make a new one.")                                      \
+    /* updates of the appliance */                                                                 \
+    ROW(UPDATE_KEY, "CONFLICT", "UPDATE_KEY_MISSING", 409,                                         \
+        "This server was built without a key for updates, so it takes none.")                      \
+    ROW(UPDATE_FORMAT, "BAD_REQUEST", "UPDATE_FORMAT", 400,                                        \
+        "This is not the header of an update bundle, or it is cut short.")                         \
+    ROW(UPDATE_UNSIGNED, "BAD_REQUEST", "UPDATE_SIGNATURE", 400,                                   \
+        "The bundle is not signed by the key that this server was built with.")                    \
+    ROW(UPDATE_OLD, "CONFLICT", "UPDATE_NOT_NEWER", 409,                                           \
+        "The bundle is not newer than the server that runs.")                                      \
+    ROW(UPDATE_BASE, "CONFLICT", "UPDATE_TOO_NEW", 409,                                            \
+        "The bundle needs a newer server than this; install a version in between first.")          \
+    ROW(UPDATE_PART, "BAD_REQUEST", "UPDATE_PART", 400,                                            \
+        "The part is not the one that the bundle's header names; send it again.")                  \
+    ROW(UPDATE_INCOMPLETE, "CONFLICT", "UPDATE_INCOMPLETE", 409,                                   \
+        "Parts of the bundle are missing; send them first.")                                       \
+    ROW(UPDATE_MACHINE, "CONFLICT", "UPDATE_NO_SLOTS", 409,                                        \
+        "This is no machine with two slots that was started by UEFI; replace its files instead.")  \
     /* passwords */                                                                                \
     ROW(PASSWORD_SAME, "BAD_REQUEST", "SAME_PASSWORD", 400,                                        \
         "The new password must differ from the current one.")                                      \
@@ -140,6 +157,22 @@
         "The login waited too long for its code; log in again.")                                   \
     ROW(PENDING_NONE, "AUTHENTICATION_ERROR", "TOKEN_INVALID", 401,                                \
         "No login waits for a code here; log in with the password first.")                         \
+    /* passkeys */                                                                                 \
+    ROW(CHALLENGE, "AUTHENTICATION_ERROR", "CHALLENGE_INVALID", 401,                               \
+        "The challenge is unknown, used or too old; begin again.")                                 \
+    ROW(PASSKEY_WRONG, "AUTHENTICATION_ERROR", "PASSKEY_INVALID", 401,                             \
+        "The passkey is not known here, or its answer does not fit.")                              \
+    ROW(PASSKEY_ORIGIN, "AUTHENTICATION_ERROR", "ORIGIN_MISMATCH", 401,                            \
+        "The answer is for another site; see the settings webauthn.origins and webauthn.rp-id.")   \
+    ROW(PASSKEY_UNVERIFIED, "AUTHENTICATION_ERROR", "USER_VERIFICATION_REQUIRED", 401,             \
+        "The authenticator has to ask for PIN, finger or face; or log in with the password "       \
+        "first.")                                                                                  \
+    ROW(PASSKEY_COUNTER, "AUTHENTICATION_ERROR", "PASSKEY_COUNTER", 401,                           \
+        "The passkey's counter went back: it may have been copied; register it anew.")             \
+    ROW(PASSKEY_EXISTS, "AUTHENTICATION_ERROR", "PASSKEY_EXISTS", 401,                             \
+        "This passkey is registered already.")                                                     \
+    ROW(FACTOR_NEEDED, "BAD_REQUEST", "FACTOR_REQUIRED", 400,                                      \
+        "The policy of an organization asks for this; set up another one first.")                  \
     /* links in mails */                                                                           \
     ROW(LINK_INVALID, "TOKEN_INVALID", "TOKEN_INVALID", 401,                                       \
         "The link is not complete, used or replaced by a newer one; ask for another.")             \

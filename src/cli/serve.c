@@ -17,12 +17,14 @@
 #include "cli/cli.h"
 #include "cli/identity.h"
 #include "cli/machine.h"
+#include "domain/appliance/appliance.h"
 #include "domain/auth/auth.h"
 #include "domain/mail/mail.h"
 #include "domain/orgs/orgs.h"
 #include "net/trust.h"
 #include "os/clock.h"
 #include "os/files.h"
+#include "os/init.h"
 #include "os/log.h"
 #include "os/loop.h"
 #include "os/process.h"
@@ -41,6 +43,7 @@ struct serve {
     struct sysinfo_source *sysinfo;
     struct cli_mail mail;
     bool is_stopping;
+    int code; /* of the process, after an end in order */
 };
 
 static struct serve the_serve;
@@ -73,6 +76,13 @@ static void serve_reload(struct serve *serve) {
         return;
     }
     log_info("tls", "the certificate is loaded anew");
+}
+
+static void on_update_wanted(void *ctx) {
+    struct serve *serve = ctx;
+    log_info("serve", "an update waits for its installation");
+    serve->code = INIT_EXIT_UPDATE;
+    serve_stop(serve);
 }
 
 static void on_signal(void *ctx, int signal_number) {
@@ -223,6 +233,7 @@ static bool serve_engine(struct serve *serve) {
         .keys = &orgs_key_authenticator,
         .sysinfo = serve->sysinfo,
     };
+    appliance_set_machine(serve->options->has_slots);
     loop_on_signal(serve->loop, on_signal, serve);
     if (router_open(&options.router, cli_modules, cli_module_count, &problem) != ERR_OK) {
         cli_fail("%s", problem);
@@ -294,9 +305,12 @@ int cli_serve(struct cli_options *options) {
     if (options->is_machine) {
         cli_status_open(serve->loop, serve->engine, serve->server);
     }
+    if (options->has_slots) {
+        cli_updates_open(serve->loop, serve->engine, on_update_wanted, serve);
+    }
     int code = loop_run(serve->loop);
     cli_engine_close(serve->engine);
     server_close(serve->server);
     log_info("serve", "stopped");
-    return code;
+    return code == 0 ? serve->code : code;
 }
