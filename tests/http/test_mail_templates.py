@@ -76,7 +76,7 @@ def test_faulty_templates_are_refused(server):
             check_equal(list(reply.details), [field], bad)
             check_in('laceholder', reply.details[field][0])
     check_status(put(owner, org, subject='x' * 201), 400, 'VALIDATION_ERROR')
-    check_status(put(owner, org, html='€' * 12000, text='€' * 4000), 200)
+    check_status(put(owner, org, html='€' * 10000, text='€' * 4000), 200)
     mail_wait(server, invite(owner, org), 'Komm zu')  # the largest there can be
 
 

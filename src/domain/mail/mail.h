@@ -77,7 +77,7 @@ const char *mail_health(const struct store_view *view, const struct settings *se
 enum {
     TEMPLATE_SUBJECT_MAX = 200, /* characters */
     TEMPLATE_TEXT_MAX = 4000,
-    TEMPLATE_HTML_MAX = 12000,
+    TEMPLATE_HTML_MAX = 10000,
 };
 
 /* What an organization has instead of a built-in template. Belongs to the organization. */

@@ -229,7 +229,6 @@ static const struct endpoint orgs_endpoints[] = {
         .auth = AUTH_FULL,
         .rate = RATE_WRITE,
         .form = FORM_ENVELOPE,
-        .body_bytes_max = 128 * 1024, /* 16,200 characters, some of them escaped */
         .params = &mail_template_params_schema,
         .body = &mail_template_body_schema,
         .output = &mail_template_data_schema,
