@@ -1,4 +1,4 @@
-"""A mail server for tests: takes mails, refuses them, asks to come again, breaks off. Without TLS.
+"""A mail server for tests: takes mails, refuses them, asks to come again, breaks off. No TLS."""
 
 import email
 import email.policy

@@ -1,5 +1,6 @@
 """Templates of organizations' mails, and the outbox as administrators see it."""
 
+import json
 import os
 import tempfile
 import uuid
@@ -76,7 +77,10 @@ def test_faulty_templates_are_refused(server):
             check_equal(list(reply.details), [field], bad)
             check_in('laceholder', reply.details[field][0])
     check_status(put(owner, org, subject='x' * 201), 400, 'VALIDATION_ERROR')
-    check_status(put(owner, org, html='€' * 10000, text='€' * 4000), 200)
+    largest = {'subject': 'Komm zu', 'html': '€' * 10000, 'text': '€' * 4000}
+    check_status(owner.request('PUT', path_of(org, 'invitation'),
+                               json.dumps(largest, ensure_ascii=False).encode(),
+                               headers={'Content-Type': 'application/json'}), 200)
     mail_wait(server, invite(owner, org), 'Komm zu')  # the largest there can be
 
 
