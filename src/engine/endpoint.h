@@ -56,6 +56,9 @@ struct endpoint {
     /* exactly one of */
     const struct command_row *command;
     enum err (*read)(struct request *request, const struct store_view *view);
+    /* With a raw read: a command that leaves its audit record. The answer goes out when that is on
+     * disk. */
+    const struct command_row *note;
 };
 
 struct engine;

@@ -82,3 +82,14 @@ bool user_is_last_admin(const struct store_view *view, const struct user *user,
 void user_forget_factors(struct store_tx *tx, struct user *user, int64_t now_us) {
     totp_forget(tx, user, now_us);
 }
+
+struct str user_deleted_email(const struct command *command, const struct user *user) {
+    enum { DELETED_EMAIL_BYTES = 64 };
+    char *memory = arena_take(command->arena, DELETED_EMAIL_BYTES);
+    CHECK(memory != NULL);
+    struct buf out = buf_over(memory, DELETED_EMAIL_BYTES);
+    buf_put_c(&out, "deleted_");
+    id_format(user->id, &out);
+    buf_put_c(&out, "@deleted.com");
+    return buf_str(&out);
+}
