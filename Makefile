@@ -187,6 +187,17 @@ LINK_TAIL  = -Wl,--start-group $(release_VENDOR) -lc $(call GCC_FILE,libgcc.a) \
              $(call GCC_FILE,crtendS.o) $(MUSL_DIR)/crtn.o
 BINARY_BYTES_MAX := 1500000
 
+# Whose updates the appliance takes: a file with a public key (P-256, PEM), or nobody's.
+UPDATE_KEY ?=
+UPDATE_POINT = $(if $(UPDATE_KEY),$(shell openssl pkey -pubin -in $(UPDATE_KEY) -outform DER | \
+                 tail -c 65 | od -An -v -tx1 | tr -d ' \n'))
+build/update-key: FORCE
+	@mkdir -p $(@D)
+	@printf '%s' '$(UPDATE_POINT)' | cmp -s - $@ || printf '%s' '$(UPDATE_POINT)' >$@
+build/release/src/crypto/bundle_key.o: build/update-key
+build/release/src/crypto/bundle_key.o: OWN_INCLUDES = $(if $(UPDATE_KEY),-DCOFFER_UPDATE_KEY='"$(UPDATE_POINT)"')
+FORCE:
+
 build/coffer: $(release_OBJECTS) $(release_VENDOR)
 	@echo 'link    $@'
 	@musl-gcc $(LINK_FLAGS) -o $@.full $(LINK_HEAD) $(release_OBJECTS) $(LINK_TAIL)

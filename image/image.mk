@@ -12,6 +12,7 @@
 #   build/image/coffer.iso     optical medium or stick
 #   build/image/coffer-oci     container image as OCI layout, and .tar of it for `docker load`
 #   build/image/coffer.spdx.json, SHA256SUMS
+#   build/image/coffer.bundle  signed update, see image/bundle
 #
 # Everything is the same bytes for the same sources and compiler; no step needs root.
 
@@ -25,10 +26,15 @@ export SOURCE_DATE_EPOCH
 CERTIFICATES   ?= /etc/ssl/certs/ca-certificates.crt
 COFFER_VERSION  = $(shell sed -n 's/.*COFFER_VERSION "\(.*\)".*/\1/p' src/base/version.h)
 
+# A bundle that updates machines, when it is asked for (`make bundle SIGNING_KEY=private.pem`);
+# UPDATE_KEY, the public half, must have been given to the build of the machines.
+SIGNING_KEY ?=
+VERSION_MIN ?= 0.0.0
+
 IMAGE_FILES := $(addprefix $(IMAGE)/,vmlinux vmlinux-mmio bzImage coffer.cpio coffer.efi \
                  coffer.qcow2 coffer.iso coffer-oci.tar)
 
-.PHONY: image vm test-vm bench-vm image-files
+.PHONY: image vm test-vm bench-vm image-files bundle
 image:
 	@tests/setup build image
 	@$(MAKE) --no-print-directory image-files
@@ -43,7 +49,7 @@ vm:
 
 test-vm:
 	@tests/setup build image vm
-	@$(MAKE) --no-print-directory image-files
+	@$(MAKE) --no-print-directory image-files update-files
 	@tests/vm/all
 
 bench-vm:
@@ -95,7 +101,7 @@ $(IMAGE)/coffer.efi: build/kernel/universal.stamp $(IMAGE)/coffer.cpio
 
 $(IMAGE)/coffer.raw: image/disk $(IMAGE)/coffer.efi
 	@echo 'disk    $@'
-	@image/disk $(IMAGE)/coffer.efi $@
+	@image/disk $(IMAGE)/coffer.efi $(COFFER_VERSION) $@
 
 $(IMAGE)/coffer.qcow2: $(IMAGE)/coffer.raw
 	@qemu-img convert -c -O qcow2 $< $@
@@ -108,6 +114,54 @@ $(IMAGE)/coffer-oci.tar: image/oci build/coffer $(CERTIFICATES)
 	@echo 'oci     $@'
 	@mkdir -p $(@D)
 	@image/oci build/coffer $(CERTIFICATES) $(COFFER_VERSION) $(IMAGE)/coffer-oci
+
+bundle: $(IMAGE)/coffer.efi
+	@image/bundle --key '$(SIGNING_KEY)' --version $(COFFER_VERSION) --min $(VERSION_MIN) \
+	  $(IMAGE)/coffer.efi $(IMAGE)/coffer.bundle
+
+# --- for tests of updates ----------------------------------------------------------------------
+
+# Two versions of the server that take bundles of the tests' key: the one that runs and a newer one.
+# Only what knows the version or the key is compiled again.
+UPDATE_TESTS     := build/vm
+VARIANT_SOURCES   = $(shell grep -lE 'base/version\.h|COFFER_UPDATE_KEY' -r src --include='*.c')
+VARIANT_old       = $(COFFER_VERSION)
+VARIANT_new      := 9.0.0
+VARIANT_KEY       = $(shell openssl ec -in tests/keys/update.pem -pubout -outform DER 2>/dev/null | \
+                      tail -c 65 | od -An -v -tx1 | tr -d ' \n')
+VARIANT_FLAGS     = -DCOFFER_VERSION='"$(VARIANT_$*)"' -DCOFFER_UPDATE_KEY='"$(VARIANT_KEY)"'
+
+.PHONY: update-files
+update-files: $(UPDATE_TESTS)/old.raw $(UPDATE_TESTS)/new.bundle $(UPDATE_TESTS)/bad.bundle
+
+$(UPDATE_TESTS)/%/coffer: $(release_OBJECTS) $(release_VENDOR)
+	@echo 'link    $@'
+	@for source in $(VARIANT_SOURCES); do \
+	  mkdir -p $(@D)/$$(dirname $$source) && \
+	  $(release_CC) $(release_CFLAGS) $(VARIANT_FLAGS) -c $$source -o $(@D)/$${source%.c}.o || exit 1; \
+	done
+	@musl-gcc $(LINK_FLAGS) -o $@ $(LINK_HEAD) $(VARIANT_SOURCES:%.c=$(@D)/%.o) \
+	  $(filter-out $(VARIANT_SOURCES:%.c=build/release/%.o),$(release_OBJECTS)) $(LINK_TAIL)
+	@strip --strip-all $@
+
+$(UPDATE_TESTS)/%.efi: $(UPDATE_TESTS)/%/coffer build/kernel/universal.stamp | $(IMAGE)/coffer.efi
+	@echo 'link    $@'
+	@image/initramfs $< $(UPDATE_TESTS)/$*.cpio
+	@INITRAMFS=$(UPDATE_TESTS)/$*.cpio image/kernel/build universal build/vendor/linux \
+	  build/kernel/universal
+	@cp build/kernel/universal/arch/x86/boot/bzImage $@
+# They are linked in the same folder.
+$(UPDATE_TESTS)/new.efi: | $(UPDATE_TESTS)/old.efi
+
+$(UPDATE_TESTS)/old.raw: image/disk $(UPDATE_TESTS)/old.efi
+	@image/disk $(UPDATE_TESTS)/old.efi $(VARIANT_old) $@
+
+$(UPDATE_TESTS)/new.bundle: image/bundle $(UPDATE_TESTS)/new.efi
+	@image/bundle --key tests/keys/update.pem --version $(VARIANT_new) $(UPDATE_TESTS)/new.efi $@
+
+# A kernel without /init: it panics.
+$(UPDATE_TESTS)/bad.bundle: image/bundle $(IMAGE)/bzImage
+	@image/bundle --key tests/keys/update.pem --version 8.0.0 $(IMAGE)/bzImage $@
 
 # --- papers ----------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ static const struct subcommand subcommands[] = {
     {"serve", cli_serve},   {"admin", cli_admin},     {"import", cli_import},
     {"backup", cli_backup}, {"restore", cli_restore}, {"fsck", cli_fsck},
     {"audit", cli_audit},   {"openapi", cli_openapi}, {"settings", cli_settings},
-    {"health", cli_health},
+    {"health", cli_health}, {"image", cli_image},     {"mail", cli_mail},
 };
 
 static int run(const struct subcommand *subcommand, int argc, const char *const *argv) {

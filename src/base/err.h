@@ -70,6 +70,8 @@
         "The account is suspended or inactive; ask an administrator.")                             \
     ROW(ACCOUNT_LOCKED, "ACCOUNT_LOCKED", "ACCOUNT_LOCKED", 423,                                   \
         "Too many failed logins; try again after locked_until.")                                   \
+    ROW(EMAIL_UNVERIFIED, "AUTHORIZATION_ERROR", "EMAIL_NOT_VERIFIED", 403,                        \
+        "Confirm the e-mail address first: the link was sent to it.")                              \
     ROW(LIMITED_SESSION, "MFA_COMPLIANCE_REQUIRED", "MFA_COMPLIANCE_REQUIRED", 403,                \
         "Set up the required second factor first.")                                                \
     ROW(SELF, "AUTHORIZATION_ERROR", "SELF_DELETE_FORBIDDEN", 403,                                 \
@@ -99,6 +101,23 @@
         "This Idempotency-Key belongs to another request; use a new one.")                         \
     ROW(KEY_INACTIVE, "BAD_REQUEST", "API_KEY_INACTIVE", 400,                                      \
         "The API key is revoked or expired; make a new one.")                                      \
+    /* updates of the appliance */                                                                 \
+    ROW(UPDATE_KEY, "CONFLICT", "UPDATE_KEY_MISSING", 409,                                         \
+        "This server was built without a key for updates, so it takes none.")                      \
+    ROW(UPDATE_FORMAT, "BAD_REQUEST", "UPDATE_FORMAT", 400,                                        \
+        "This is not the header of an update bundle, or it is cut short.")                         \
+    ROW(UPDATE_UNSIGNED, "BAD_REQUEST", "UPDATE_SIGNATURE", 400,                                   \
+        "The bundle is not signed by the key that this server was built with.")                    \
+    ROW(UPDATE_OLD, "CONFLICT", "UPDATE_NOT_NEWER", 409,                                           \
+        "The bundle is not newer than the server that runs.")                                      \
+    ROW(UPDATE_BASE, "CONFLICT", "UPDATE_TOO_NEW", 409,                                            \
+        "The bundle needs a newer server than this; install a version in between first.")          \
+    ROW(UPDATE_PART, "BAD_REQUEST", "UPDATE_PART", 400,                                            \
+        "The part is not the one that the bundle's header names; send it again.")                  \
+    ROW(UPDATE_INCOMPLETE, "CONFLICT", "UPDATE_INCOMPLETE", 409,                                   \
+        "Parts of the bundle are missing; send them first.")                                       \
+    ROW(UPDATE_MACHINE, "CONFLICT", "UPDATE_NO_SLOTS", 409,                                        \
+        "This is no machine with two slots that was started by UEFI; replace its files instead.")  \
     /* passwords */                                                                                \
     ROW(PASSWORD_SAME, "BAD_REQUEST", "SAME_PASSWORD", 400,                                        \
         "The new password must differ from the current one.")                                      \
@@ -140,6 +159,17 @@
         "The login waited too long for its code; log in again.")                                   \
     ROW(PENDING_NONE, "AUTHENTICATION_ERROR", "TOKEN_INVALID", 401,                                \
         "No login waits for a code here; log in with the password first.")                         \
+    /* links in mails */                                                                           \
+    ROW(LINK_INVALID, "TOKEN_INVALID", "TOKEN_INVALID", 401,                                       \
+        "The link is not complete, used or replaced by a newer one; ask for another.")             \
+    ROW(LINK_EXPIRED, "TOKEN_EXPIRED", "TOKEN_EXPIRED", 401,                                       \
+        "The link is too old; ask for another.")                                                   \
+    ROW(INVITATION_INVALID, "NOT_FOUND", "INVITATION_INVALID", 404,                                \
+        "The invitation was accepted, revoked or replaced by a newer one; ask for another.")       \
+    ROW(INVITATION_EXPIRED, "NOT_FOUND", "INVITATION_EXPIRED", 404,                                \
+        "The invitation is too old; ask for another.")                                             \
+    ROW(INVITATION_OTHER, "AUTHORIZATION_ERROR", "INVITATION_FOR_ANOTHER", 403,                    \
+        "The invitation is for another address; log in with the account of that one.")             \
     /* too much */                                                                                 \
     ROW(REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "REQUEST_TIMEOUT", 408,                                \
         "The request took too long to arrive.")                                                    \

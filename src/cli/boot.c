@@ -6,8 +6,10 @@
 #include "cli/cli.h"
 #include "crypto/secret.h"
 #include "domain/admin/admin.h"
+#include "domain/appliance/appliance.h"
 #include "domain/audit/audit.h"
 #include "domain/auth/auth.h"
+#include "domain/mail/mail.h"
 #include "domain/monitoring/monitoring.h"
 #include "domain/orgs/orgs.h"
 #include "os/clock.h"
@@ -17,8 +19,10 @@
 
 enum { KEY_TEXT_BYTES_MAX = 256 };
 
-const struct module *const cli_modules[] = {&auth_module,  &totp_module,  &orgs_module,
-                                            &admin_module, &audit_module, &monitoring_module};
+const struct module *const cli_modules[] = {
+    &mail_module,  &auth_module,  &totp_module,       &recovery_module,  &orgs_module,
+    &admin_module, &audit_module, &monitoring_module, &appliance_module,
+};
 const uint32_t cli_module_count = COUNT_OF(cli_modules);
 
 static struct loop *the_loop;

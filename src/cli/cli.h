@@ -7,6 +7,10 @@
 
 #include "engine/engine.h"
 
+struct dns;
+struct smtp_client;
+struct trust;
+
 enum { CLI_LISTEN_MAX = 8, CLI_WORDS_MAX = 4, CLI_EXIT_FAILED = 1, CLI_EXIT_USAGE = 64 };
 
 struct cli_options {
@@ -17,6 +21,7 @@ struct cli_options {
     uint32_t word_count;
     const char *seal_key_hex;  /* from the environment, or NULL */
     bool is_machine;           /* the child of our own PID 1 */
+    bool has_slots;            /* PID 1 can install updates */
     struct settings *settings; /* all sources merged */
 };
 
@@ -44,8 +49,22 @@ bool cli_store_open(const struct cli_options *options, const struct store_seal_k
                     bool is_read_only, struct store **store);
 /* Loop, store, router and engine without a server, for one-off commands. */
 bool cli_engine_open(const struct cli_options *options, struct engine **engine);
+/* back.c: the store is one that this version opens, if need be from that copy. Prints why not. */
+bool cli_store_go_back(const struct cli_options *options, const char *copy);
 /* Finishes what is queued and closes the store. */
 void cli_engine_close(struct engine *engine);
+
+/* ---- mail.c: what calls out ---- */
+
+struct cli_mail {
+    struct dns *dns;
+    struct trust *trust;      /* NULL = without TLS */
+    struct smtp_client *smtp; /* NULL = no mail server is set */
+};
+/* Before the sandbox: it reads what lies outside of it. Prints what is wrong. */
+bool cli_mail_open(struct cli_mail *mail, const struct settings *settings, struct loop *loop);
+/* The trust store anew; for SIGHUP. */
+void cli_mail_reload(struct cli_mail *mail);
 
 /* "coffer: text" on standard error; returns CLI_EXIT_FAILED. */
 int cli_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -64,5 +83,7 @@ int cli_audit(struct cli_options *options); /* audit verify DIR */
 int cli_openapi(struct cli_options *options);
 int cli_settings(struct cli_options *options);
 int cli_health(struct cli_options *options); /* health URL */
+int cli_image(struct cli_options *options);  /* image update FILE */
+int cli_mail(struct cli_options *options);   /* mail test ADDRESS */
 
 #endif

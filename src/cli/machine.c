@@ -113,6 +113,7 @@ static bool public_url_put(struct cli_options *options, struct str address) {
 
 bool cli_machine_apply(struct cli_options *options) {
     const char *address = getenv(INIT_VARIABLE);
+    options->has_slots = getenv(INIT_SLOTS_VARIABLE) != NULL;
     if (address == NULL) {
         return true;
     }

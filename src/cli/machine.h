@@ -10,4 +10,9 @@ bool cli_machine_apply(struct cli_options *options);
 /* status.c: a line on the console whenever something changed, every ten seconds at most. */
 void cli_status_open(struct loop *loop, struct engine *engine, struct server *server);
 
+/* updates.c: calls back once when an update waits for its installation. */
+typedef void (*cli_updates_wanted)(void *ctx);
+void cli_updates_open(struct loop *loop, struct engine *engine, cli_updates_wanted on_wanted,
+                      void *ctx);
+
 #endif

@@ -1,11 +1,12 @@
 /*
  * coffer serve: boot order and the end.
  *
- *   settings -> folder, sealing key, certificate -> sockets -> other user -> cage -> store ->
- *   engine -> loop
+ *   settings -> folder, sealing key, certificate -> sockets -> other user -> mail server ->
+ *   cage -> store -> engine -> loop
  *
  * Sockets come before the cage and the change of user (low ports); the store comes after, because
- * its helper thread must be inside.
+ * its helper thread must be inside. What calls out reads the machine's name servers and trust store
+ * as the new user, before the cage.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -16,10 +17,13 @@
 #include "cli/cli.h"
 #include "cli/identity.h"
 #include "cli/machine.h"
+#include "domain/appliance/appliance.h"
 #include "domain/auth/auth.h"
 #include "domain/orgs/orgs.h"
+#include "net/trust.h"
 #include "os/clock.h"
 #include "os/files.h"
+#include "os/init.h"
 #include "os/log.h"
 #include "os/loop.h"
 #include "os/process.h"
@@ -36,7 +40,9 @@ struct serve {
     struct server *server;
     struct engine *engine;
     struct sysinfo_source *sysinfo;
+    struct cli_mail mail;
     bool is_stopping;
+    int code; /* of the process, after an end in order */
 };
 
 static struct serve the_serve;
@@ -60,6 +66,7 @@ static void serve_stop(struct serve *serve) {
 }
 
 static void serve_reload(struct serve *serve) {
+    cli_mail_reload(&serve->mail);
     const char *problem = NULL;
     struct server_tls_files files;
     if (!cli_identity_load(serve->options, &serve->identity, &files) ||
@@ -68,6 +75,13 @@ static void serve_reload(struct serve *serve) {
         return;
     }
     log_info("tls", "the certificate is loaded anew");
+}
+
+static void on_update_wanted(void *ctx) {
+    struct serve *serve = ctx;
+    log_info("serve", "an update waits for its installation");
+    serve->code = INIT_EXIT_UPDATE;
+    serve_stop(serve);
 }
 
 static void on_signal(void *ctx, int signal_number) {
@@ -164,15 +178,40 @@ static bool serve_user(struct serve *serve) {
     return true;
 }
 
+/* Made when missing, so that the cage can open it. */
+static bool serve_mail_folder(struct serve *serve, char path[FILE_PATH_BYTES_MAX],
+                              struct sandbox_paths *paths) {
+    struct str folder = settings_text(serve->options->settings, SETTING_MAIL_FOLDER_ID);
+    if (folder.len == 0) {
+        return true;
+    }
+    snprintf(path, FILE_PATH_BYTES_MAX, "%.*s", STR_ARG(folder));
+    enum err err = folder_make(path, 0700);
+    if (err != ERR_OK && err != ERR_EXISTS) {
+        cli_fail("%s: the folder for mails cannot be made; is its parent there and writable?",
+                 path);
+        return false;
+    }
+    paths->writable[paths->writable_count++] = path;
+    return true;
+}
+
 static bool serve_cage(struct serve *serve) {
+    char mail_folder[FILE_PATH_BYTES_MAX];
     serve->sysinfo = sysinfo_open(serve->options->folder); /* /proc is out of reach inside */
     struct sandbox_paths paths = {.writable = {serve->options->folder}, .writable_count = 1};
+    if (!serve_mail_folder(serve, mail_folder, &paths)) {
+        return false;
+    }
     if (!settings_bool(serve->options->settings, SETTING_SANDBOX_ID)) {
         return true;
     }
     if (serve->identity.is_given) {
         paths.readable[paths.readable_count++] = serve->identity.certificate_path;
         paths.readable[paths.readable_count++] = serve->identity.key_path;
+    }
+    if (serve->mail.trust != NULL) {
+        paths.readable[paths.readable_count++] = trust_path(serve->mail.trust);
     }
     if (sandbox_enter(&paths) != ERR_OK) {
         cli_fail("the sandbox cannot be entered; --set sandbox=false goes on without");
@@ -193,6 +232,7 @@ static bool serve_engine(struct serve *serve) {
         .keys = &orgs_key_authenticator,
         .sysinfo = serve->sysinfo,
     };
+    appliance_set_machine(serve->options->has_slots);
     loop_on_signal(serve->loop, on_signal, serve);
     if (router_open(&options.router, cli_modules, cli_module_count, &problem) != ERR_OK) {
         cli_fail("%s", problem);
@@ -254,16 +294,21 @@ int cli_serve(struct cli_options *options) {
     public_url_default(options);
     settings_log(options->settings);
     if (!cli_folder_make(options) || !cli_key_load(options, true, &serve->key) ||
-        !serve_sockets(serve) || !serve_user(serve) || !serve_cage(serve) || !serve_engine(serve)) {
+        !serve_sockets(serve) || !serve_user(serve) ||
+        !cli_mail_open(&serve->mail, options->settings, serve->loop) || !serve_cage(serve) ||
+        !serve_engine(serve)) {
         return CLI_EXIT_FAILED;
     }
     serve_banner(serve);
     if (options->is_machine) {
         cli_status_open(serve->loop, serve->engine, serve->server);
     }
+    if (options->has_slots) {
+        cli_updates_open(serve->loop, serve->engine, on_update_wanted, serve);
+    }
     int code = loop_run(serve->loop);
     cli_engine_close(serve->engine);
     server_close(serve->server);
     log_info("serve", "stopped");
-    return code;
+    return code == 0 ? serve->code : code;
 }

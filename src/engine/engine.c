@@ -23,6 +23,7 @@
 #include "engine/limiter.h"
 #include "engine/metrics.h"
 #include "engine/openapi.h"
+#include "engine/outbox.h"
 #include "engine/person.h"
 #include "engine/system.h"
 #include "os/clock.h"
@@ -454,6 +455,9 @@ static bool before_sleep(void *ctx) {
     system_flush(engine, engine->options.authenticator->touch, engine->options.keys->touch);
     store_tick_end(engine->options.store);
     bool has_more = command_queue_step(engine->queue);
+    if (engine->server != NULL) { /* the tools write, but they send nothing */
+        has_more |= outbox_step(!engine->stops_when_idle);
+    }
     if (engine->stops_when_idle && engine_is_idle(engine)) {
         loop_stop(engine->options.loop, 0);
     }
@@ -509,6 +513,9 @@ static enum err engine_parts_open(struct engine *engine, const char **problem) {
     }
     if (err == ERR_OK) {
         err = system_open(engine, options->loop);
+    }
+    if (err == ERR_OK) {
+        err = outbox_open(engine, options->loop);
     }
     if (err != ERR_OK) {
         return err;

@@ -113,7 +113,7 @@ enum err engine_recheck(struct request *request, const struct store_view *view);
 
 /* A system command outside any request. `prepared` must live until it is done; *result (may be
  * NULL) then gets the outcome's error. ERR_UNAVAILABLE when SYSTEM_COMMANDS_MAX run already. */
-enum { SYSTEM_COMMANDS_MAX = 16 };
+enum { SYSTEM_COMMANDS_MAX = 32 };
 enum err engine_run_system(struct engine *engine, const struct command_row *row, void *prepared,
                            enum err *result);
 

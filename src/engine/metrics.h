@@ -20,6 +20,14 @@ struct router;
     ROW(RATE_LIMITED, "flowlet_rate_limited_total", COUNTER, PLAIN,                                \
         "Requests refused with status 429.")                                                       \
     ROW(QUEUE_LENGTH, "coffer_queue_length", GAUGE, PLAIN, "Commands waiting for a batch.")        \
+    ROW(OUTBOX_QUEUED, "coffer_outbox_queued", GAUGE, PLAIN, "What waits to be sent.")             \
+    ROW(OUTBOX_DEAD, "coffer_outbox_dead_letters", GAUGE, PLAIN,                                   \
+        "What could not be sent and waits for a person.")                                          \
+    ROW(OUTBOX_DELIVERED, "coffer_outbox_delivered_total", COUNTER, PLAIN,                         \
+        "What was sent and accepted.")                                                             \
+    ROW(OUTBOX_RETRIED, "coffer_outbox_retried_total", COUNTER, PLAIN,                             \
+        "Tries that failed for now.")                                                              \
+    ROW(OUTBOX_FAILED, "coffer_outbox_failed_total", COUNTER, PLAIN, "What was given up.")         \
     ROW(STORE_SEQUENCE, "coffer_store_sequence", GAUGE, PLAIN,                                     \
         "Sequence number of the last committed batch.")                                            \
     ROW(STORE_COMMITS, "coffer_store_commits_total", COUNTER, PLAIN, "Batches made durable.")      \

@@ -33,14 +33,36 @@ static const struct table *table_named(const struct module *const *modules, uint
     return NULL;
 }
 
-static bool is_id_member(const struct table *table, uint32_t offset) {
-    for (uint32_t i = 0; i < table->schema->field_count; i++) {
-        const struct field *field = &table->schema->fields[i];
-        if (field->offset == offset) {
-            return field->type == FIELD_ID;
+static const struct field *key_field(const struct table *table) {
+    const struct field *field = table->schema->fields;
+    while (field->offset != table->key_offset) {
+        field++; /* the store has checked that there is one */
+    }
+    return field;
+}
+
+/* The field of the parent that part `number` of the index has to equal, or NULL behind the last. */
+static const struct field *by_field(const struct person_table *table, uint32_t number) {
+    const struct table_person *rule = &table->table->person;
+    if (rule->by[0] == NULL) {
+        return number == 0 ? key_field(table->parent) : NULL;
+    }
+    return number < COUNT_OF(rule->by) && rule->by[number] != NULL
+               ? schema_field(table->parent->schema, str_from_c(rule->by[number]))
+               : NULL;
+}
+
+static bool by_is_sound(const struct table_person *rule, const struct table *parent) {
+    if (rule->by[0] == NULL) {
+        return key_field(parent)->type == FIELD_ID;
+    }
+    for (uint32_t i = 0; i < COUNT_OF(rule->by) && rule->by[i] != NULL; i++) {
+        const struct field *field = schema_field(parent->schema, str_from_c(rule->by[i]));
+        if (field == NULL || (field->type != FIELD_ID && field->type != FIELD_TEXT)) {
+            return false;
         }
     }
-    return false;
+    return true;
 }
 
 /* Two levels are enough for every table there is, and keep both walks plain loops. */
@@ -52,22 +74,10 @@ static const char *rule_problem(const struct table *table, const struct table *p
     if (parent != self && (parent->person.of == NULL || strcmp(parent->person.of, self->name))) {
         return "its rows are more than two steps away from the person";
     }
-    if (parent == self && rule->by_count > 0) {
-        return "rows of the person are found by the person's id";
-    }
     if (rule->index != STORE_PRIMARY && rule->index >= table->index_count) {
         return "it has no such index";
     }
-    if (rule->by_count > COUNT_OF(rule->by) ||
-        (rule->by_count == 0 && !is_id_member(parent, parent->key_offset))) {
-        return "the key of its parent's rows is no id";
-    }
-    for (uint32_t i = 0; i < rule->by_count; i++) {
-        if (!is_id_member(parent, rule->by[i])) {
-            return "it is found by members that are no ids";
-        }
-    }
-    return NULL;
+    return by_is_sound(rule, parent) ? NULL : "it is found by what its parent does not have";
 }
 
 static bool has_personal(const struct schema *schema) {
@@ -143,32 +153,26 @@ const struct table *person_self(void) {
 
 /* ---- rows ---- */
 
-static struct id id_at(const void *row, uint32_t offset) {
-    struct id id;
-    memcpy(id.bytes, (const char *)row + offset, ID_BYTES);
-    return id;
-}
-
 enum err person_scan_open(struct person_scan *scan, const struct store_view *view,
-                          const struct person_table *table, struct id person, const void *row,
+                          const struct person_table *table, const void *parent_row,
                           struct str after) {
-    const struct table_person *rule = &table->table->person;
     struct store_scope system = {.kind = STORE_SCOPE_SYSTEM};
     scan->prefix = buf_over(scan->prefix_bytes, sizeof(scan->prefix_bytes));
-    if (table->parent == self) {
-        store_key_put_id(&scan->prefix, person);
-    } else if (rule->by_count == 0) {
-        store_key_put_id(&scan->prefix, id_at(row, table->parent->key_offset));
-    }
-    for (uint32_t i = 0; i < rule->by_count; i++) {
-        store_key_put_id(&scan->prefix, id_at(row, rule->by[i]));
+    for (uint32_t i = 0; by_field(table, i) != NULL; i++) {
+        const struct field *field = by_field(table, i);
+        const void *member = (const char *)parent_row + field->offset;
+        if (field->type == FIELD_ID) {
+            store_key_put_id(&scan->prefix, *(const struct id *)member);
+        } else {
+            store_key_put_text(&scan->prefix, *(const struct str *)member, false);
+        }
     }
     CHECK(!scan->prefix.is_full);
     CHECK(scan->prefix.len > 0);
     if (!str_is_none(after) && !str_starts(after, buf_str(&scan->prefix))) {
         return ERR_CURSOR_INVALID;
     }
-    return store_scan_open(&scan->scan, view, system, table->table, rule->index,
+    return store_scan_open(&scan->scan, view, system, table->table, table->table->person.index,
                            buf_str(&scan->prefix), after, false);
 }
 
@@ -280,33 +284,33 @@ void person_key_destroy(struct store_tx *tx, const struct command *command, stru
 enum { ERASE_ROW_BYTES_MAX = 2 * STORE_RECORD_BYTES_MAX };
 
 static void row_remove(struct store_tx *tx, const struct table *table, const void *row) {
-    const char *member = (const char *)row + table->key_offset;
-    for (uint32_t i = 0; i < table->schema->field_count; i++) {
-        const struct field *field = &table->schema->fields[i];
-        if (field->offset != table->key_offset) {
-            continue;
-        }
-        uint8_t number[8];
-        struct str key = {member, ID_BYTES};
-        if (field->type == FIELD_INT) {
-            key = store_key_int(*(const int64_t *)(const void *)member, number);
-        } else if (field->type != FIELD_ID) {
-            key = *(const struct str *)(const void *)member;
-        }
-        store_del(tx, table, key);
-        return;
+    const struct field *field = key_field(table);
+    const void *member = (const char *)row + field->offset;
+    uint8_t number[8];
+    if (field->type == FIELD_ID) {
+        store_del(tx, table, id_bytes(member));
+    } else if (field->type == FIELD_INT) {
+        store_del(tx, table, store_key_int(*(const int64_t *)member, number));
+    } else {
+        store_del(tx, table, *(const struct str *)member);
     }
 }
 
+static bool is_removed(const struct table *table) {
+    return table->person.kind == PERSON_DATA || table->person.kind == PERSON_MARKS;
+}
+
+typedef void (*rows_below)(struct store_tx *tx, const struct command *command,
+                           const struct table *parent, const void *parent_row);
+
 /* However many there are: each row has the same memory, and the loop gets its turns. */
 static void rows_remove(struct store_tx *tx, const struct command *command,
-                        const struct person_table *table, struct id person, const void *parent_row,
-                        void (*below)(struct store_tx *tx, const struct command *command,
-                                      const struct table *parent, const void *row)) {
+                        const struct person_table *table, const void *parent_row,
+                        rows_below below) {
     struct person_scan scan;
     struct arena memory;
     arena_init(&memory, command->arena->pool, ERASE_ROW_BYTES_MAX);
-    enum err err = person_scan_open(&scan, store_tx_view(tx), table, person, parent_row, STR_NONE);
+    enum err err = person_scan_open(&scan, store_tx_view(tx), table, parent_row, STR_NONE);
     while (err == ERR_OK) {
         void *row = arena_take(&memory, table->table->schema->struct_bytes);
         CHECK(row != NULL);
@@ -326,24 +330,26 @@ static void rows_remove(struct store_tx *tx, const struct command *command,
     }
 }
 
-static bool is_removed(const struct table *table) {
-    return table->person.kind == PERSON_DATA || table->person.kind == PERSON_MARKS;
-}
-
-static void rows_below_remove(struct store_tx *tx, const struct command *command,
-                              const struct table *parent, const void *row) {
+static void second_level_remove(struct store_tx *tx, const struct command *command,
+                                const struct table *parent, const void *parent_row) {
     for (uint32_t i = 0; i < table_count; i++) {
         if (tables[i].parent == parent && is_removed(tables[i].table)) {
-            rows_remove(tx, command, &tables[i], (struct id){{0}}, row, NULL);
+            rows_remove(tx, command, &tables[i], parent_row, NULL);
         }
     }
 }
 
 void person_erase(struct store_tx *tx, const struct command *command, struct id person) {
+    struct store_scope system = {.kind = STORE_SCOPE_SYSTEM};
     CHECK(self != NULL);
+    void *row = arena_take(command->arena, self->schema->struct_bytes);
+    CHECK(row != NULL);
+    enum err err =
+        store_get(store_tx_view(tx), system, self, id_bytes(&person), command->arena, row);
+    CHECK(err == ERR_OK);
     for (uint32_t i = 0; i < table_count; i++) {
         if (tables[i].parent == self && is_removed(tables[i].table)) {
-            rows_remove(tx, command, &tables[i], person, NULL, rows_below_remove);
+            rows_remove(tx, command, &tables[i], row, second_level_remove);
         }
     }
     person_key_destroy(tx, command, person);

@@ -37,7 +37,7 @@ void person_key_destroy(struct store_tx *tx, const struct command *command, stru
 
 /* ---- erasure ---- */
 
-/* In apply, when the person's own domain has done its part: removes rows and key. */
+/* In apply: removes rows and key, by the person's own row as it still is in the store. */
 void person_erase(struct store_tx *tx, const struct command *command, struct id person);
 
 /* ---- export ---- */
@@ -56,15 +56,15 @@ struct person_table {
 const struct person_table *person_tables(uint32_t *count); /* parents before their children */
 const struct table *person_self(void);
 
-/* The rows of `table` that are of one row of its parent; of the person when that is the person's
- * own table (then `row` is not looked at). The struct must not move while it is open. */
+/* The rows of `table` that are of one row of its parent. The struct must not move while it is open.
+ */
 struct person_scan {
     struct store_scan scan;
-    char prefix_bytes[2 * ID_BYTES];
+    char prefix_bytes[STORE_KEY_BYTES_MAX];
     struct buf prefix;
 };
 enum err person_scan_open(struct person_scan *scan, const struct store_view *view,
-                          const struct person_table *table, struct id person, const void *row,
+                          const struct person_table *table, const void *parent_row,
                           struct str after);
 
 #endif

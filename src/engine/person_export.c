@@ -26,6 +26,7 @@ struct export {
     struct request *request;
     const struct store_view *view;
     struct id person;
+    void *self; /* the person's own row */
     yyjson_mut_doc *doc;
     uint32_t rows;
     bool is_full;
@@ -62,8 +63,7 @@ static enum err below_add_table(struct export *export, const struct person_table
                                 const void *parent_row, yyjson_mut_val *object) {
     struct person_scan scan;
     yyjson_mut_val *list = json_add_array(export->doc, object, table->table->name);
-    enum err err =
-        person_scan_open(&scan, export->view, table, export->person, parent_row, STR_NONE);
+    enum err err = person_scan_open(&scan, export->view, table, parent_row, STR_NONE);
     while (err == ERR_OK) {
         void *row;
         yyjson_mut_val *value;
@@ -107,7 +107,7 @@ static enum err table_add(struct export *export, uint32_t number, struct str aft
     const struct person_table *table = &person_tables(&count)[number];
     struct person_scan scan;
     yyjson_mut_val *list = json_add_array(export->doc, data, table->table->name);
-    enum err err = person_scan_open(&scan, export->view, table, export->person, NULL, after);
+    enum err err = person_scan_open(&scan, export->view, table, export->self, after);
     if (err != ERR_OK) {
         return err;
     }
@@ -151,17 +151,18 @@ static enum err tables_add(struct export *export, struct str cursor, yyjson_mut_
 static enum err self_add(struct export *export, struct str cursor, yyjson_mut_val *data) {
     struct store_scope system = {.kind = STORE_SCOPE_SYSTEM};
     const struct table *table = person_self();
-    void *row = arena_take(export->request->arena, table->schema->struct_bytes);
     yyjson_mut_val *value;
-    if (row == NULL) {
+    export->self = arena_take(export->request->arena, table->schema->struct_bytes);
+    if (export->self == NULL) {
         return ERR_NO_MEMORY;
     }
     enum err err = store_get(export->view, system, table, id_bytes(&export->person),
-                             export->request->arena, row);
+                             export->request->arena, export->self);
     if (err != ERR_OK || cursor.len > 0) {
         return err;
     }
-    return row_add(export, table, row, json_add_array(export->doc, data, table->name), &value);
+    return row_add(export, table, export->self, json_add_array(export->doc, data, table->name),
+                   &value);
 }
 
 static enum err export_finish(struct export *export, yyjson_mut_val *root) {

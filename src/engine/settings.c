@@ -40,7 +40,7 @@ _Static_assert(COUNT_OF(setting_rows) == SETTINGS_COUNT, "one row per setting");
 
 /* A TEXT must fit with its terminating NUL. */
 #define SETTING_TEXT_FITS(id, name, kind, value, min, max, doc)                                    \
-    _Static_assert(SETTING_##kind != SETTING_TEXT || (max) < SETTING_TEXT_BYTES_MAX, name);
+    _Static_assert(SETTING_##kind < SETTING_TEXT || (max) < SETTING_TEXT_BYTES_MAX, name);
 SETTINGS_TABLE(SETTING_TEXT_FITS)
 #undef SETTING_TEXT_FITS
 
@@ -98,6 +98,7 @@ static void limits_put(struct buf *out, const struct setting_row *row) {
         buf_put_c(out, "true or false");
         break;
     case SETTING_TEXT:
+    case SETTING_SECRET:
         buf_printf(out, "UTF-8 text of %lld to %lld bytes without control characters",
                    (long long)row->min, (long long)row->max);
         break;
@@ -113,13 +114,19 @@ static enum err problem_value(const struct setting_row *row, struct str value, c
     } else {
         buf_put_c(&sentence, needed);
     }
-    buf_put_c(&sentence, ", not ");
-    quote_put(&sentence, value);
+    if (row->kind != SETTING_SECRET) {
+        buf_put_c(&sentence, ", not ");
+        quote_put(&sentence, value);
+    }
     buf_put_byte(&sentence, '.');
     return problem_finish(&sentence, problem);
 }
 
 /* ---- values ---- */
+
+static bool is_text(const struct setting_row *row) {
+    return row->kind == SETTING_TEXT || row->kind == SETTING_SECRET;
+}
 
 static bool number_parse(const struct setting_row *row, struct str value, int64_t *number) {
     int64_t parsed = 0;
@@ -151,6 +158,11 @@ static const char *text_need(enum setting id, struct str text) {
                         str_equal(text, STR("warn")) || str_equal(text, STR("error"));
         return is_level ? NULL : "debug, info, warn or error";
     }
+    if (id == SETTING_SMTP_SECURITY_ID) {
+        bool is_known = str_equal(text, STR("starttls")) || str_equal(text, STR("tls")) ||
+                        str_equal(text, STR("optional")) || str_equal(text, STR("none"));
+        return is_known ? NULL : "starttls, tls, optional or none";
+    }
     if (id == SETTING_PUBLIC_URL_ID) {
         bool is_origin = str_starts(text, STR("https://")) || str_starts(text, STR("http://"));
         bool is_clean = !str_ends(text, STR("/")) && !str_has_byte(text, ' ') &&
@@ -171,7 +183,7 @@ static void text_store(struct settings *settings, enum setting id, struct str te
 static enum err value_set(struct settings *settings, enum setting id, struct str value,
                           const char **problem) {
     const struct setting_row *row = setting_row(id);
-    if (row->kind != SETTING_TEXT) {
+    if (!is_text(row)) {
         int64_t number = 0;
         if (!number_parse(row, value, &number)) {
             return problem_value(row, value, NULL, problem);
@@ -346,7 +358,7 @@ bool settings_bool(const struct settings *settings, enum setting id) {
 }
 
 struct str settings_text(const struct settings *settings, enum setting id) {
-    CHECK(setting_row(id)->kind == SETTING_TEXT);
+    CHECK(is_text(setting_row(id)));
     return str_from_c(settings->texts[id]);
 }
 
@@ -360,6 +372,8 @@ static void value_put(const struct settings *settings, enum setting id, struct b
         buf_put_byte(out, '"');
         buf_put_c(out, settings->texts[id]);
         buf_put_byte(out, '"');
+    } else if (row->kind == SETTING_SECRET) {
+        buf_put_c(out, settings->texts[id][0] == '\0' ? "\"\"" : "(secret)");
     } else {
         buf_put_i64(out, settings->numbers[id]);
     }

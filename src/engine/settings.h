@@ -84,9 +84,41 @@
     ROW(FACTOR_SETUP_SECONDS, "factor.setup-time", SECONDS, "600", 10, 86400,                      \
         "How long a new second factor waits for its first code.")                                  \
     ROW(IDEMPOTENCY_SECONDS, "idempotency.time", SECONDS, "86400", 60, 2592000,                    \
-        "How long the answer to an Idempotency-Key is kept.")
+        "How long the answer to an Idempotency-Key is kept.")                                      \
+    ROW(MAIL_FOLDER, "mail.folder", TEXT, "", 0, 900,                                              \
+        "Folder for mails, one file each, instead of sending them; for development.")              \
+    ROW(MAIL_FROM, "mail.from", TEXT, "coffer@localhost", 3, 254,                                  \
+        "E-mail address that mails come from.")                                                    \
+    ROW(MAIL_QUOTA, "mail.per-hour", INT, "3", 1, 1000,                                            \
+        "Mails of one kind that one address can be made to get per hour.")                         \
+    ROW(VERIFY_SECONDS, "mail.verify-time", SECONDS, "86400", 1, 2592000,                          \
+        "Life of a link that confirms an address.")                                                \
+    ROW(RESET_SECONDS, "mail.reset-time", SECONDS, "3600", 1, 86400,                               \
+        "Life of a link that sets a new password.")                                                \
+    ROW(REQUIRE_VERIFIED, "auth.require-verified-email", BOOL, "false", 0, 1,                      \
+        "No login before the address is confirmed.")                                               \
+    ROW(OUTBOX_ATTEMPTS, "outbox.attempts", INT, "16", 1, 1000,                                    \
+        "How often something is tried to be sent; with pauses as they are, two days.")             \
+    ROW(OUTBOX_PAUSE, "outbox.retry-time", SECONDS, "30", 1, 86400,                                \
+        "Pause before the second try; it doubles each time, up to six hours.")                     \
+    ROW(SMTP_HOST, "mail.smtp-host", TEXT, "", 0, 253,                                             \
+        "Name of the mail server that sends our mails on; empty = none.")                          \
+    ROW(SMTP_PORT, "mail.smtp-port", INT, "0", 0, 65535,                                           \
+        "Its port; 0 = 587, or 465 with mail.smtp-security=tls, 25 with none.")                    \
+    ROW(SMTP_SECURITY, "mail.smtp-security", TEXT, "starttls", 3, 8,                               \
+        "starttls, tls (from the first byte), optional (starttls if offered) or none.")            \
+    ROW(SMTP_USER, "mail.smtp-user", TEXT, "", 0, 512,                                             \
+        "User name for the mail server; empty = no login. Never sent without TLS.")                \
+    ROW(SMTP_PASSWORD, "mail.smtp-password", SECRET, "", 0, 512, "Its password.")                  \
+    ROW(SMTP_TIMEOUT, "mail.smtp-timeout", SECONDS, "30", 1, 600,                                  \
+        "How long the mail server may take for a step; the end of a mail gets five times that.")   \
+    ROW(RESOLVERS, "net.resolvers", TEXT, "", 0, 256,                                              \
+        "Name servers, up to three ADDRESS[:PORT], comma separated; empty = /etc/resolv.conf.")    \
+    ROW(TRUST_STORE, "net.trust-store", TEXT, "", 0, 1000,                                         \
+        "PEM file with the authorities whose certificates we accept; empty = the system's.")
 
-enum setting_kind { SETTING_INT, SETTING_SECONDS, SETTING_BOOL, SETTING_TEXT };
+/* A SECRET is a TEXT that is never shown. */
+enum setting_kind { SETTING_INT, SETTING_SECONDS, SETTING_BOOL, SETTING_TEXT, SETTING_SECRET };
 
 enum setting {
 #define SETTING_ENUM(id, name, kind, value, min, max, doc) SETTING_##id##_ID,
@@ -99,7 +131,7 @@ struct setting_row {
     const char *name;
     enum setting_kind kind;
     const char *value; /* default */
-    int64_t min, max;  /* INT, SECONDS: value; TEXT: bytes */
+    int64_t min, max;  /* INT, SECONDS: value; TEXT, SECRET: bytes */
     const char *doc;
 };
 
@@ -128,7 +160,7 @@ enum err settings_parse_environment(struct settings *settings, const char *const
 int64_t settings_int(const struct settings *settings, enum setting id);
 int64_t settings_us(const struct settings *settings, enum setting id); /* SECONDS as microseconds */
 bool settings_bool(const struct settings *settings, enum setting id);
-struct str settings_text(const struct settings *settings, enum setting id);
+struct str settings_text(const struct settings *settings, enum setting id); /* SECRET too */
 
 /* One line per setting: name, value, source, sentence. */
 void settings_print(const struct settings *settings, struct buf *out);

@@ -195,6 +195,46 @@ bool net_address_parse(struct str text, struct net_address *address) {
     return true;
 }
 
+/* --- with a port -------------------------------------------------------------------------------
+ */
+
+static bool parse_port(struct str text, uint16_t *port) {
+    uint64_t value = 0;
+    if (text.len > 5 || !str_parse_u64(text, &value) || value > 65535) {
+        return false;
+    }
+    *port = (uint16_t)value;
+    return true;
+}
+
+bool net_endpoint_parse(struct str text, uint16_t port_default, struct net_endpoint *endpoint) {
+    struct str host = text;
+    struct str port = STR_NONE;
+    if (str_starts(text, STR("["))) {
+        uint32_t close = str_find_byte(text, ']');
+        struct str behind = str_slice(text, close + 1, text.len);
+        host = str_slice(text, 1, close);
+        if (close == text.len || (behind.len > 0 && behind.data[0] != ':')) {
+            return false;
+        }
+        port = behind.len > 0 ? str_slice(behind, 1, behind.len) : STR_NONE;
+    } else if (str_has_byte(text, '.') && str_find_byte(text, ':') > str_find_byte(text, '.')) {
+        host = str_split(&text, ':');
+        port = text;
+    }
+    endpoint->port = port_default;
+    return net_address_parse(host, &endpoint->address) &&
+           (str_is_none(port) || parse_port(port, &endpoint->port));
+}
+
+void net_endpoint_format(struct net_endpoint endpoint, struct buf *out) {
+    bool is_ipv4 = net_address_is_ipv4(endpoint.address);
+    buf_put_c(out, is_ipv4 ? "" : "[");
+    net_address_format(endpoint.address, out);
+    buf_put_c(out, is_ipv4 ? ":" : "]:");
+    buf_put_u64(out, endpoint.port);
+}
+
 /* --- listen URLs -------------------------------------------------------------------------------
  */
 
@@ -232,12 +272,9 @@ bool listen_url_parse(struct str text, struct listen_url *url) {
     while (colon > 0 && rest.data[colon - 1] != ':') {
         colon--;
     }
-    uint64_t port = 0;
-    if (colon < 2 || rest.len - colon > 5 ||
-        !str_parse_u64(str_slice(rest, colon, rest.len), &port) || port > 65535) {
+    if (colon < 2 || !parse_port(str_slice(rest, colon, rest.len), &url->port)) {
         return false;
     }
-    url->port = (uint16_t)port;
     return parse_host(str_slice(rest, 0, colon - 1), url);
 }
 

@@ -1,5 +1,6 @@
 /*
- * Addresses: listen URLs, lists of trusted proxies, and who the client is behind them. Pure.
+ * Addresses and ports: listen URLs, lists of trusted proxies, and who the client is behind them.
+ * Pure.
  */
 #ifndef NET_ADDRESS_H
 #define NET_ADDRESS_H
@@ -11,6 +12,14 @@ bool net_address_is_ipv4(struct net_address address);
 bool net_address_equal(struct net_address a, struct net_address b);
 /* What one customer of an access provider holds: an IPv4 address, an IPv6 /64. */
 struct net_address net_address_subscriber(struct net_address address);
+
+struct net_endpoint {
+    struct net_address address;
+    uint16_t port;
+};
+/* ADDRESS, IPV4:PORT or [ADDRESS]:PORT. */
+bool net_endpoint_parse(struct str text, uint16_t port_default, struct net_endpoint *endpoint);
+void net_endpoint_format(struct net_endpoint endpoint, struct buf *out); /* always with the port */
 
 struct listen_url {
     bool is_tls;

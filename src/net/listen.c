@@ -10,9 +10,9 @@
  * When the process is out of descriptors, a spare one is given up to accept and close.
  */
 #include "net/conn.h"
+#include "net/socket.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -24,38 +24,6 @@ enum {
     EVICT_SAMPLE = 256,
     EVICT_IDLE_US_MIN = 1000 * 1000, /* a connection between two quick requests is not idle */
 };
-
-union socket_address {
-    struct sockaddr any;
-    struct sockaddr_in ipv4;
-    struct sockaddr_in6 ipv6;
-};
-
-static socklen_t address_to_socket(struct net_address from, uint16_t port,
-                                   union socket_address *to) {
-    memset(to, 0, sizeof *to);
-    if (net_address_is_ipv4(from)) {
-        to->ipv4.sin_family = AF_INET;
-        to->ipv4.sin_port = htons(port);
-        memcpy(&to->ipv4.sin_addr, from.bytes + 12, 4);
-        return sizeof to->ipv4;
-    }
-    to->ipv6.sin6_family = AF_INET6;
-    to->ipv6.sin6_port = htons(port);
-    memcpy(&to->ipv6.sin6_addr, from.bytes, 16);
-    return sizeof to->ipv6;
-}
-
-static struct net_address address_from_socket(const union socket_address *from) {
-    struct net_address address = {{0}};
-    if (from->any.sa_family == AF_INET) {
-        uint8_t bytes[4];
-        memcpy(bytes, &from->ipv4.sin_addr, 4);
-        return net_address_from_ipv4(bytes);
-    }
-    memcpy(address.bytes, &from->ipv6.sin6_addr, 16);
-    return address;
-}
 
 /* --- admission ---------------------------------------------------------------------------------
  */
@@ -151,7 +119,7 @@ static void on_acceptable(struct loop_watch *watch, uint32_t events) {
         socklen_t bytes = sizeof from;
         int fd = accept4(watch->fd, &from.any, &bytes, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd >= 0) {
-            admit(listener, fd, address_from_socket(&from));
+            admit(listener, fd, socket_address_parse(&from).address);
             continue;
         }
         switch (errno) {
@@ -191,7 +159,8 @@ static const char *problem_of(int error) {
 /* The descriptor, or -1 with errno. */
 static int socket_open(struct net_address address, uint16_t port) {
     union socket_address name;
-    socklen_t bytes = address_to_socket(address, port, &name);
+    struct net_endpoint to = {address, port};
+    socklen_t bytes = socket_address_format(to, &name);
     int on = 1;
     int fd = socket(name.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) {
@@ -212,19 +181,10 @@ static int socket_open(struct net_address address, uint16_t port) {
     return fd;
 }
 
-static uint16_t socket_port(int fd) {
-    union socket_address name;
-    socklen_t bytes = sizeof name;
-    if (getsockname(fd, &name.any, &bytes) != 0) {
-        return 0;
-    }
-    return ntohs(name.any.sa_family == AF_INET ? name.ipv4.sin_port : name.ipv6.sin6_port);
-}
-
 static enum err listener_add(struct server *server, int fd, bool is_tls) {
     struct listener *listener = &server->listeners[server->listener_count];
     CHECK(server->listener_count < COUNT_OF(server->listeners));
-    *listener = (struct listener){.server = server, .is_tls = is_tls, .port = socket_port(fd)};
+    *listener = (struct listener){.server = server, .is_tls = is_tls, .port = socket_own(fd).port};
     listener->watch.fd = fd;
     listener->watch.on_ready = on_acceptable;
     enum err err = loop_watch_add(server->loop, &listener->watch, LOOP_READ);
@@ -249,7 +209,7 @@ static enum err url_open(struct server *server, const struct listen_url *url, ui
             *problem = problem_of(errno);
             return ERR_IO;
         }
-        *port = socket_port(fd);
+        *port = socket_own(fd).port;
         may_lack = true;
         enum err err = listener_add(server, fd, url->is_tls);
         if (err != ERR_OK) {

@@ -12,6 +12,7 @@
 #include "net/tls.h"
 
 #include "crypto/pem.h"
+#include "net/tls_parts.h"
 #include "os/clock.h"
 #include "os/mem.h"
 
@@ -45,12 +46,6 @@ struct tls_config {
     struct generation *current;
     uint8_t model_in[TLS_IN_BYTES];
     uint8_t model_out[TLS_OUT_BYTES];
-};
-
-struct tls {
-    br_ssl_server_context ssl;     /* first: the session cache gets a pointer to it */
-    struct generation *generation; /* until tls_handshake_finish */
-    bool is_resumed;
 };
 
 _Static_assert(sizeof(struct tls) <= TLS_CONTEXT_BYTES, "the caller's memory holds a connection");
@@ -319,7 +314,7 @@ struct tls *tls_start(void *context, void *in, void *out, struct tls_config *con
         now_us - cache->began_us > (int64_t)TLS_SESSION_LIFETIME_S * 1000000) {
         sessions_forget(cache, now_us);
     }
-    memcpy(&tls->ssl, &config->current->model, sizeof tls->ssl);
+    memcpy(&tls->ssl.server, &config->current->model, sizeof tls->ssl.server);
     tls->generation = config->current;
     tls->generation->users += 1;
     tls->is_resumed = false;
@@ -328,7 +323,7 @@ struct tls *tls_start(void *context, void *in, void *out, struct tls_config *con
     br_ssl_engine_inject_entropy(&tls->ssl.eng, entropy, sizeof entropy);
     memset(entropy, 0, sizeof entropy);
     br_ssl_engine_set_buffers_bidi(&tls->ssl.eng, in, TLS_IN_BYTES, out, TLS_OUT_BYTES);
-    int is_ready = br_ssl_server_reset(&tls->ssl);
+    int is_ready = br_ssl_server_reset(&tls->ssl.server);
     CHECK(is_ready == 1);
     return tls;
 }

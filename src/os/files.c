@@ -70,15 +70,15 @@ static enum err descriptor_write(int fd, struct str contents) {
     return ERR_OK;
 }
 
-/* A new file with these contents, on the disk. */
-static enum err file_make(const char *path, struct str contents, uint32_t mode) {
+/* A new file with these contents; on the disk when `is_synced`. */
+static enum err file_make(const char *path, struct str contents, uint32_t mode, bool is_synced) {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0) {
         return ERR_IO;
     }
     enum err err = descriptor_write(fd, contents);
     /* The mode comes last: before that, nobody else may open it. */
-    if (err == ERR_OK && (fchmod(fd, (mode_t)mode) != 0 || fsync(fd) != 0)) {
+    if (err == ERR_OK && (fchmod(fd, (mode_t)mode) != 0 || (is_synced && fsync(fd) != 0))) {
         err = ERR_IO;
     }
     if (close(fd) != 0) {
@@ -87,28 +87,36 @@ static enum err file_make(const char *path, struct str contents, uint32_t mode) 
     return err;
 }
 
-enum err file_write(const char *path, struct str contents, uint32_t mode) {
+static enum err file_replace(const char *path, struct str contents, uint32_t mode, bool is_synced) {
     CHECK(path != NULL);
     CHECK((mode & ~(uint32_t)0777) == 0);
-    char folder[FILE_PATH_BYTES_MAX];
     char temporary[FILE_PATH_BYTES_MAX + 4];
-    if (!path_folder(path, folder)) {
-        return ERR_IO;
-    }
     (void)snprintf(temporary, sizeof temporary, "%s.tmp", path);
     /* What a crash left behind. */
     if (unlink(temporary) != 0 && errno != ENOENT) {
         return ERR_IO;
     }
-    enum err err = file_make(temporary, contents, mode);
+    enum err err = file_make(temporary, contents, mode, is_synced);
     if (err == ERR_OK && rename(temporary, path) != 0) {
         err = ERR_IO;
     }
     if (err != ERR_OK) {
         (void)unlink(temporary);
-        return err;
     }
-    return folder_sync(folder);
+    return err;
+}
+
+enum err file_write(const char *path, struct str contents, uint32_t mode) {
+    char folder[FILE_PATH_BYTES_MAX];
+    if (!path_folder(path, folder)) {
+        return ERR_IO;
+    }
+    enum err err = file_replace(path, contents, mode, true);
+    return err == ERR_OK ? folder_sync(folder) : err;
+}
+
+enum err file_put_unsynced(const char *path, struct str contents, uint32_t mode) {
+    return file_replace(path, contents, mode, false);
 }
 
 /* --- names --- */

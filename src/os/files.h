@@ -19,6 +19,10 @@ enum err file_read(const char *path, void *memory, uint32_t bytes_max, struct st
  * time. */
 enum err file_write(const char *path, struct str contents, uint32_t mode);
 
+/* The same without waiting for the disk, for the running loop: whole or not at all for whoever
+ * looks at the folder, but a power cut may leave none of it. */
+enum err file_put_unsynced(const char *path, struct str contents, uint32_t mode);
+
 bool file_exists(const char *path); /* anything of that name, folders too */
 /* Neither group nor others may read or write it. False when it cannot be seen. */
 bool file_is_private(const char *path);

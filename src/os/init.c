@@ -2,7 +2,7 @@
  * PID 1, see init.h.
  *
  *   PREPARING --disk found--> RUNNING --server ends by itself--> PAUSING --time--> RUNNING
- *                                |  \                               |
+ *            ^ updates: HELPING  |  \                               |
  *                                |   +--server ends with 0--+       |
  *          SIGTERM, power button |                          v       | SIGTERM, power button
  *                                +------> STOPPING ----> machine <--+
@@ -20,6 +20,7 @@
 #include "os/init_parts.h"
 #include "os/log.h"
 #include "os/panic.h"
+#include "os/slots.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -43,6 +44,8 @@ enum {
     RUN_GOOD_S = 600,
     /* http.stop-timeout is at most 300 s; a server that takes longer is stuck. */
     STOP_MAX_S = 310,
+    /* Writing 14 MiB and a copy of the store; one that takes longer is stuck. */
+    HELPER_MAX_S = 1800,
     DISK_RETRY_S = 5,
     DISK_REMIND_TRIES = 12,
     BROKEN_RETRY_S = 60,
@@ -51,7 +54,8 @@ enum {
     CLOCK_YEARS_MAX = 20,
 };
 
-enum init_state { INIT_PREPARING, INIT_RUNNING, INIT_PAUSING, INIT_STOPPING };
+/* HELPING: the server is not there because a helper has the store. */
+enum init_state { INIT_PREPARING, INIT_RUNNING, INIT_PAUSING, INIT_HELPING, INIT_STOPPING };
 
 struct init {
     enum init_state state;
@@ -68,6 +72,12 @@ struct init {
     uint32_t starts;
     uint32_t failures_in_row;
     uint64_t memory_kills;
+
+    const char *version;
+    bool has_slots;
+    struct init_trial trial;
+    enum init_helper helper; /* what the child below does */
+    pid_t helper_pid;
 
     bool is_restart_wanted; /* of the machine, instead of switching it off */
     char reason[INIT_NOTE_BYTES_MAX / 2];
@@ -111,27 +121,45 @@ static void stop(struct init *init, const char *reason, bool is_restart_wanted) 
 
 /* ---- the server ---- */
 
-static _Noreturn void server_be(struct init *init) {
-    char variable[96];
-    static const char *const arguments[] = {"coffer", "serve", "--data", INIT_STORE_FOLDER, NULL};
-    char *const environment[] = {variable, NULL};
-    struct buf out = buf_over(variable, sizeof variable - 1);
-    sigset_t none;
+/* What the server and its helpers learn from PID 1. */
+struct surroundings {
+    char address[96];
+    char *list[3];
+};
+
+static void surroundings_fill(const struct init *init, struct surroundings *surroundings) {
+    static char slots[] = INIT_SLOTS_VARIABLE "=1";
+    struct buf out = buf_over(surroundings->address, sizeof surroundings->address - 1);
     buf_put_c(&out, INIT_VARIABLE "=");
     if (init->net.address.bytes != 0) {
         netlink_address_format(&init->net.address, &out);
     }
-    variable[out.len] = '\0';
+    surroundings->address[out.len] = '\0';
+    surroundings->list[0] = surroundings->address;
+    surroundings->list[1] = init->has_slots ? slots : NULL;
+    surroundings->list[2] = NULL;
+}
+
+/* A child of PID 1 is an ordinary process. */
+static void child_prepare(void) {
+    sigset_t none;
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
     (void)setsid();
     FILE *score = fopen("/proc/self/oom_score_adj", "w");
     if (score != NULL) {
-        (void)fputs("0", score); /* the server is what the kernel may end, not its parent */
+        (void)fputs("0", score); /* what the kernel may end, not its parent */
         (void)fclose(score);
     }
+}
+
+static _Noreturn void server_be(struct init *init) {
+    static const char *const arguments[] = {"coffer", "serve", "--data", INIT_STORE_FOLDER, NULL};
+    struct surroundings surroundings;
+    surroundings_fill(init, &surroundings);
+    child_prepare();
     /* exec and not only fork: each start gets addresses of its own. */
-    (void)execve("/proc/self/exe", (char *const *)(uintptr_t)arguments, environment);
+    (void)execve("/proc/self/exe", (char *const *)(uintptr_t)arguments, surroundings.list);
     log_error(AREA, "the server cannot be started: %s", strerror(errno));
     _exit(PANIC_EXIT_CODE);
 }
@@ -147,7 +175,8 @@ static void pause_start(struct init *init) {
 }
 
 static void server_start(struct init *init) {
-    CHECK(init->state == INIT_PREPARING || init->state == INIT_PAUSING);
+    CHECK(init->state == INIT_PREPARING || init->state == INIT_PAUSING ||
+          init->state == INIT_HELPING);
     init->memory_kills = init_memory_kills();
     init->started_us = clock_monotonic_us();
     init->starts += 1;
@@ -178,17 +207,103 @@ static void reason_find(struct init *init, int status) {
     }
 }
 
+/* ---- updates ---- */
+
+/* Not while another one is at work. */
+static bool helper_start(struct init *init, enum init_helper helper) {
+    struct surroundings surroundings;
+    CHECK(init->helper == HELPER_NONE);
+    surroundings_fill(init, &surroundings);
+    log_flush();
+    pid_t pid = fork();
+    if (pid == 0) {
+        child_prepare();
+        init_helper_be(helper, &init->config, surroundings.list);
+    }
+    if (pid < 0) {
+        log_error(AREA, "no process for a helper: %s", strerror(errno));
+        return false;
+    }
+    init->helper = helper;
+    init->helper_pid = pid;
+    return true;
+}
+
+/* The store is the helper's until it ends; without one the server goes on. */
+static void helper_wait(struct init *init, enum init_helper helper) {
+    init->state = INIT_HELPING;
+    init->due_us = clock_monotonic_us() + HELPER_MAX_S * TIME_US_PER_S;
+    if (init->helper != HELPER_NONE || !helper_start(init, helper)) {
+        server_start(init);
+    }
+}
+
+/* Restarting is going back: the firmware starts a version on trial only once. */
+static void trial_fail(struct init *init, const char *reason) {
+    log_error(AREA, "version %s did not prove itself: %s", init->version, reason);
+    init->trial.is_on = false;
+    stop(init, "the update failed", true);
+}
+
+static void helper_ended(struct init *init, int status) {
+    enum init_helper helper = init->helper;
+    bool is_good = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    init->helper = HELPER_NONE;
+    if (init->state == INIT_STOPPING) {
+        return;
+    }
+    if (helper == HELPER_INSTALL && is_good) {
+        stop(init, "an update is to be tried", true);
+    } else if (helper == HELPER_INSTALL || helper == HELPER_BACK) {
+        server_start(init);
+    } else if (helper == HELPER_CHECK) {
+        init_trial_note(&init->trial, is_good, clock_monotonic_us());
+    } else if (helper == HELPER_CONFIRM && is_good) {
+        init->trial.is_on = false;
+        log_info(AREA, "version %s has proved itself and stays", init->version);
+    }
+}
+
+static void trial_go_on(struct init *init) {
+    if (init->state != INIT_RUNNING || init->helper != HELPER_NONE) {
+        return;
+    }
+    switch (init_trial_step(&init->trial, clock_monotonic_us())) {
+    case TRIAL_WAIT:
+        break;
+    case TRIAL_CHECK:
+        (void)helper_start(init, HELPER_CHECK);
+        break;
+    case TRIAL_CONFIRM:
+        (void)helper_start(init, HELPER_CONFIRM);
+        break;
+    case TRIAL_GIVE_UP:
+        trial_fail(init, "it is not healthy");
+        break;
+    }
+}
+
+/* ---- the end of the server ---- */
+
 static void server_ended(struct init *init, int status) {
     if (init->state == INIT_STOPPING) {
         machine_end(init);
     }
     CHECK(init->state == INIT_RUNNING);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == INIT_EXIT_UPDATE) {
+        helper_wait(init, HELPER_INSTALL);
+        return;
+    }
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
         (void)snprintf(init->reason, sizeof init->reason, "stopped: the server ended in order");
         machine_end(init);
     }
     reason_find(init, status);
     log_error(AREA, "%s", init->reason);
+    if (init->trial.is_on) {
+        init->state = INIT_PAUSING;
+        trial_fail(init, "it ended by itself");
+    }
     if (init_data_is_read_only()) {
         log_error(AREA, "the data disk has errors and is read-only now: check it with e2fsck, or "
                         "restore a backup; a restart of the machine tries it once more");
@@ -209,6 +324,8 @@ static void children_reap(struct init *init) {
         if (pid == init->server) {
             init->server = -1;
             server_ended(init, status);
+        } else if (init->helper != HELPER_NONE && pid == init->helper_pid) {
+            helper_ended(init, status);
         }
     }
 }
@@ -245,8 +362,12 @@ static void signals_take(struct init *init) {
 
 static int64_t due_us(const struct init *init) {
     int64_t net_us = init_net_due_us(&init->net);
-    bool has_own = init->state == INIT_PAUSING || init->state == INIT_STOPPING;
-    return has_own && init->due_us < net_us ? init->due_us : net_us;
+    int64_t own_us =
+        init->state == INIT_RUNNING || init->state == INIT_PREPARING ? INT64_MAX : init->due_us;
+    bool is_trial = init->trial.is_on && init->helper == HELPER_NONE;
+    int64_t trial_us = is_trial ? init->trial.check_us : INT64_MAX;
+    own_us = trial_us < own_us ? trial_us : own_us;
+    return own_us < net_us ? own_us : net_us;
 }
 
 /* Until something happens, `until_us` at the latest. */
@@ -388,25 +509,54 @@ static void prepare(struct init *init) {
     init_note_write("running");
 }
 
+static void first_start(struct init *init) {
+    struct slots slots;
+    init->has_slots = slots_find(&slots) == ERR_OK;
+    switch (init_update_read(init->version)) {
+    case UPDATE_NONE:
+        server_start(init);
+        break;
+    case UPDATE_TRIAL:
+        init_trial_start(&init->trial, clock_monotonic_us());
+        server_start(init);
+        break;
+    case UPDATE_WENT_BACK:
+        helper_wait(init, HELPER_BACK);
+        break;
+    }
+}
+
+/* What is due by the clock. */
+static void time_pass(struct init *init) {
+    int64_t now_us = clock_monotonic_us();
+    bool is_due = now_us >= init->due_us;
+    if (init->state == INIT_PAUSING && is_due) {
+        server_start(init);
+    } else if (init->state == INIT_HELPING && is_due) {
+        log_error(AREA, "the helper does not end: killing it");
+        (void)kill(init->helper_pid, SIGKILL);
+        init->due_us = now_us + HELPER_MAX_S * TIME_US_PER_S;
+    } else if (init->state == INIT_STOPPING && is_due) {
+        log_error(AREA, "the server does not end: killing it");
+        (void)kill(init->server, SIGKILL);
+        init->due_us = now_us + STOP_MAX_S * TIME_US_PER_S;
+    }
+    trial_go_on(init);
+}
+
 _Noreturn void init_run(const char *version, int64_t released_us) {
     struct init *init = &the_init;
     init->signal_fd = -1;
     init->net.fd = -1;
+    init->version = version;
     init->released_us = released_us;
     init->state = INIT_PREPARING;
     prepare(init);
     log_info(AREA, "coffer %s: the machine is ready after %lld ms", version,
              (long long)(clock_monotonic_us() / TIME_US_PER_MS));
-    server_start(init);
+    first_start(init);
     for (;;) {
         wait_once(init, due_us(init));
-        int64_t now_us = clock_monotonic_us();
-        if (init->state == INIT_PAUSING && now_us >= init->due_us) {
-            server_start(init);
-        } else if (init->state == INIT_STOPPING && now_us >= init->due_us) {
-            log_error(AREA, "the server does not end: killing it");
-            (void)kill(init->server, SIGKILL);
-            init->due_us = now_us + STOP_MAX_S * TIME_US_PER_S;
-        }
+        time_pass(init);
     }
 }

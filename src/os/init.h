@@ -21,6 +21,13 @@ _Noreturn void init_run(const char *version, int64_t released_us);
 
 /* Not COFFER_...: those are settings. */
 #define INIT_VARIABLE "INIT_ADDRESS_OF_COFFER"
+/* There when this machine has two slots: then an update may be asked for. */
+#define INIT_SLOTS_VARIABLE "INIT_SLOTS_OF_COFFER"
+/* The server ends with it to have an update installed (`coffer image install`). */
+enum { INIT_EXIT_UPDATE = 75 };
+/* While an update is tried: its version; and the store before it. */
+#define INIT_UPDATE_NOTE "/data/update"
+#define INIT_UPDATE_COPY "/data/store/before-update.backup"
 #define INIT_RUN_FOLDER "/run/coffer"
 #define INIT_STORE_FOLDER "/data/store"
 

@@ -51,6 +51,29 @@ bool init_button_read(int fd);
 /* Off or anew, whichever the machine can do. In a container or a test it only exits. */
 _Noreturn void init_power_end(bool is_restart);
 
+/* ---- init_update.c: a new version on trial ---- */
+
+enum init_helper { HELPER_NONE, HELPER_INSTALL, HELPER_BACK, HELPER_CHECK, HELPER_CONFIRM };
+
+struct init_trial {
+    bool is_on;
+    int64_t good_since_us; /* 0 = the last check failed, or none was made */
+    int64_t check_us;      /* when to look again */
+    int64_t deadline_us;
+};
+/* What the note of an update says: nothing, that this version is on trial, or that it was another
+ * one, which did not prove itself. */
+enum init_update { UPDATE_NONE, UPDATE_TRIAL, UPDATE_WENT_BACK };
+enum init_update init_update_read(const char *version);
+void init_trial_start(struct init_trial *trial, int64_t now_us);
+/* What is to be done now, with the result of the check before in the struct. */
+enum trial_step { TRIAL_WAIT, TRIAL_CHECK, TRIAL_CONFIRM, TRIAL_GIVE_UP };
+enum trial_step init_trial_step(struct init_trial *trial, int64_t now_us);
+void init_trial_note(struct init_trial *trial, bool is_good, int64_t now_us);
+/* In the child: becomes the helper. `environment` is the server's. */
+_Noreturn void init_helper_be(enum init_helper helper, const struct init_config *config,
+                              char *const *environment);
+
 /* ---- init_note.c: /data/last-exit ---- */
 
 enum { INIT_NOTE_BYTES_MAX = 512 };

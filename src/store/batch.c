@@ -14,6 +14,7 @@
 
 static MDB_txn *batch_txn_begin(struct store *store) {
     MDB_txn *txn = NULL;
+    store_commit_start(&store->io.commit);
     STORE_MUST(mdb_txn_begin(store->env, NULL, 0, &txn));
     store_tx_start(store, txn);
     return txn;
@@ -41,6 +42,7 @@ static MDB_txn *batch_run(struct store *store, struct store_state *state) {
 
 static void batch_commit(struct store *store) {
     struct store_state state;
+    store_runway_lay(store);
     MDB_txn *txn = batch_run(store, &state);
     if (store->tx.batch_writes == 0) {
         mdb_txn_abort(txn);

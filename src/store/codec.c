@@ -6,7 +6,7 @@
 
 /* ---- numbers ---- */
 
-static void varint_put(struct buf *out, uint64_t value) {
+void codec_varint_put(struct buf *out, uint64_t value) {
     while (value >= 0x80) {
         buf_put_byte(out, (uint8_t)(value | 0x80));
         value >>= 7;
@@ -14,9 +14,7 @@ static void varint_put(struct buf *out, uint64_t value) {
     buf_put_byte(out, (uint8_t)value);
 }
 
-/* Takes a varint off the front. False at the end of the text, above 35 bits, or for a spelling that
- * varint_put would not use. */
-static bool varint_take(struct str *rest, uint64_t *value) {
+bool codec_varint_take(struct str *rest, uint64_t *value) {
     uint64_t result = 0;
     for (uint32_t index = 0; index < 5 && index < rest->len; index += 1) {
         uint8_t byte = (uint8_t)rest->data[index];
@@ -33,7 +31,7 @@ static bool varint_take(struct str *rest, uint64_t *value) {
 /* Takes varint(length) and so many bytes. */
 static bool value_take(struct str *rest, struct str *value) {
     uint64_t len = 0;
-    if (!varint_take(rest, &len) || len > rest->len) {
+    if (!codec_varint_take(rest, &len) || len > rest->len) {
         return false;
     }
     *value = (struct str){rest->data, (uint32_t)len};
@@ -174,7 +172,7 @@ static void secret_put(const struct codec_place *place, const struct seal_key *s
     uint8_t memory[4 + STORE_KEY_BYTES_MAX];
     struct str purpose = seal_purpose(place, field, memory);
     uint64_t bit = UINT64_C(1) << index;
-    varint_put(out, (uint64_t)plaintext.len + SEAL_OVERHEAD_BYTES);
+    codec_varint_put(out, (uint64_t)plaintext.len + SEAL_OVERHEAD_BYTES);
     if (old != NULL && (old->present & bit) != 0 &&
         seal_is_of(seal, purpose, old->values[index], plaintext, out)) {
         buf_put_str(out, old->values[index]);
@@ -204,7 +202,7 @@ static void gap_close(struct buf *out, uint32_t start) {
     uint32_t len = out->len - start - 5;
     char *data = out->data + start + 5;
     out->len = start;
-    varint_put(out, len);
+    codec_varint_put(out, len);
     memmove(out->data + out->len, data, len);
     out->len += len;
 }
@@ -219,11 +217,11 @@ static void list_put(const struct field *field, const struct schema_list *list, 
             gap_close(out, start);
         } else if (field->element == FIELD_ID) {
             const struct id *ids = list->items;
-            varint_put(out, ID_BYTES);
+            codec_varint_put(out, ID_BYTES);
             buf_put(out, ids[index].bytes, ID_BYTES);
         } else {
             const struct str *texts = list->items;
-            varint_put(out, texts[index].len);
+            codec_varint_put(out, texts[index].len);
             buf_put_str(out, texts[index]);
         }
     }
@@ -246,13 +244,13 @@ static void value_put(const struct field *field, const void *member, uint32_t de
         number_put(out, *(const int32_t *)member);
         break;
     case FIELD_ID:
-        varint_put(out, ID_BYTES);
+        codec_varint_put(out, ID_BYTES);
         buf_put(out, ((const struct id *)member)->bytes, ID_BYTES);
         break;
     case FIELD_TEXT:
     case FIELD_BYTES:
     case FIELD_JSON:
-        varint_put(out, ((const struct str *)member)->len);
+        codec_varint_put(out, ((const struct str *)member)->len);
         buf_put_str(out, *(const struct str *)member);
         break;
     case FIELD_OBJECT:
@@ -276,7 +274,7 @@ static bool field_head_put(const struct field *field, uint32_t index, const stru
         return false;
     }
     bool is_null = (set->present & bit) == 0;
-    varint_put(out, (uint64_t)field->tag << 1 | (is_null ? 1 : 0));
+    codec_varint_put(out, (uint64_t)field->tag << 1 | (is_null ? 1 : 0));
     return !is_null;
 }
 
@@ -339,7 +337,7 @@ static bool fields_split(const struct schema *schema, struct str rest, struct co
     parts->null = 0;
     while (rest.len > 0) {
         uint64_t head = 0;
-        if (!varint_take(&rest, &head) || head < 2) {
+        if (!codec_varint_take(&rest, &head) || head < 2) {
             return false;
         }
         uint32_t index = tag_find(schema, head >> 1, expected);

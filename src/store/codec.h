@@ -38,6 +38,12 @@ struct codec_place {
     struct str key;
 };
 
+/* A number in groups of seven bits, low ones first, each but the last with bit 7 set. */
+void codec_varint_put(struct buf *out, uint64_t value);
+/* Takes a varint off the front. False at the end of the text, above 35 bits, or for a spelling that
+ * codec_varint_put would not use. */
+bool codec_varint_take(struct str *rest, uint64_t *value);
+
 /* True when the schema can be stored: tags, depth, secrets only at the top. */
 bool codec_schema_is_storable(const struct schema *schema, const char **problem);
 

@@ -1,5 +1,5 @@
 /*
- * Open, close, room. What store_open guarantees:
+ * Open and close. What store_open guarantees:
  *   - one writer per folder, by a lock on the folder;
  *   - a new store appears whole or not at all: it is built in data.new/, synced, and renamed;
  *   - the first thing a writer does is a commit. Were the last process's meta page only in the page
@@ -243,6 +243,10 @@ static enum err env_open_prepared(struct store *store, const char *folder, const
         problem_say(problem, "data.mdb", "the file is empty: restore a backup");
         return ERR_CORRUPT;
     }
+    enum err err = store_commit_recover(folder, store->options.is_read_only, problem);
+    if (err != ERR_OK) {
+        return err;
+    }
     panic_on_bad_map("store", "data.mdb is damaged or was cut off: restore a backup");
     int code = env_open(store, folder);
     if (code != 0) {
@@ -252,9 +256,26 @@ static enum err env_open_prepared(struct store *store, const char *folder, const
                    ? ERR_CORRUPT
                    : ERR_IO;
     }
-    enum err err = env_prepare(store, problem);
+    err = env_prepare(store, problem);
     if (err != ERR_OK) {
         env_close(store);
+    }
+    return err;
+}
+
+/* From here on a commit costs one flush. */
+static enum err commit_arm(struct store *store, const char **problem) {
+    MDB_envinfo info;
+    MDB_stat stat;
+    uint64_t txnid = 0;
+    STORE_MUST(mdb_env_info(store->env, &info));
+    STORE_MUST(mdb_env_stat(store->env, &stat));
+    *problem = "data.mdb: a meta page cannot be written";
+    enum err err = store_commit_settle(store->data_fd, &txnid);
+    if (err == ERR_OK) {
+        CHECK(txnid == info.me_last_txnid); /* we know LMDB's meta pages */
+        store->io.commit.page_bytes = stat.ms_psize;
+        store->io.commit.is_armed = true;
     }
     return err;
 }
@@ -331,6 +352,7 @@ static enum err store_open_files(struct store *store, const char **problem) {
     if (err == ERR_OK && !store->options.is_read_only) {
         *problem = "no memory for the batch's stack, or no thread";
         err = store_batch_open(store);
+        err = err == ERR_OK ? commit_arm(store, problem) : err;
     }
     return err;
 }
@@ -364,6 +386,7 @@ enum err store_open(struct store **out, const struct store_options *options, con
         return err;
     }
     (void)store_has_room(store); /* for the statistics */
+    store->file_bytes = store_fd_bytes(store->data_fd);
     *problem = NULL;
     *out = store;
     return ERR_OK;
@@ -378,6 +401,9 @@ void store_close(struct store *store) {
         mdb_txn_abort(store->snapshot.txn);
     }
     store_batch_close(store);
+    if (store->io.commit.is_armed) {
+        (void)store_commit_clear(store->data_fd); /* or the next start looks at the last pages */
+    }
     env_close(store);
     store_fd_close(store->lock_fd);
     if (store->has_seal_key) {
@@ -385,83 +411,4 @@ void store_close(struct store *store) {
     }
     crypto_wipe(store->record, sizeof store->record);
     mem_release(store, sizeof *store);
-}
-
-/* ---- room ---- */
-
-/* Pages that LMDB has freed and may use again, in bytes. */
-static uint64_t freelist_bytes(MDB_txn *txn, uint64_t page_bytes) {
-    MDB_cursor *cursor = NULL;
-    MDB_val key;
-    MDB_val data;
-    uint64_t pages = 0;
-    STORE_MUST(mdb_cursor_open(txn, 0, &cursor));
-    while (mdb_cursor_get(cursor, &key, &data, MDB_NEXT) == 0) {
-        size_t count = 0;
-        memcpy(&count, data.mv_data, sizeof count);
-        pages += count;
-    }
-    mdb_cursor_close(cursor);
-    return pages * page_bytes;
-}
-
-/* What a batch may write before the map's limit or the disk stops it. Counts the free list only
- * where the rest is not enough: it has to be read for that. */
-static uint64_t room_bytes(struct store *store) {
-    uint64_t disk = UINT64_MAX;
-    MDB_envinfo info;
-    MDB_stat stat;
-    STORE_MUST(mdb_env_info(store->env, &info));
-    STORE_MUST(mdb_env_stat(store->env, &stat));
-    store->map_bytes = info.me_mapsize;
-    store->used_bytes = ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
-    uint64_t limit = store->options.map_bytes_max;
-    uint64_t map = store->used_bytes < limit ? limit - store->used_bytes : 0;
-    if (store_fd_space(store->data_fd, &disk) != ERR_OK) {
-        disk = UINT64_MAX; /* the commit will tell */
-    }
-    uint64_t room = map < disk ? map : disk;
-    if (room < store->options.headroom_bytes) {
-        struct store_view view = {0};
-        if (store_view_open(store, &view) == ERR_OK) {
-            room += freelist_bytes(view.txn, stat.ms_psize);
-            store_view_close(&view);
-            mdb_txn_abort(view.txn);
-        }
-    }
-    return room;
-}
-
-bool store_has_room(struct store *store) {
-    return room_bytes(store) >= store->options.headroom_bytes;
-}
-
-/* The map is address space: it doubles. */
-static void map_grow(struct store *store) {
-    uint64_t wanted = store->used_bytes + store->options.headroom_bytes;
-    uint64_t limit = store->options.map_bytes_max;
-    if (store->map_bytes >= wanted || store->map_bytes >= limit) {
-        return;
-    }
-    uint64_t bytes = store->map_bytes * 2 > wanted ? store->map_bytes * 2 : wanted;
-    bytes = (bytes + MAP_GRAIN_BYTES - 1) / MAP_GRAIN_BYTES * MAP_GRAIN_BYTES;
-    bytes = bytes < limit ? bytes : limit;
-    STORE_MUST(mdb_env_set_mapsize(store->env, (size_t)bytes));
-    store->map_bytes = bytes;
-    log_info("store", "the map has grown to %llu MiB", (unsigned long long)(bytes >> 20));
-}
-
-enum err store_room_make(struct store *store) {
-    enum { READER_CHECK_COMMITS = 4096 };
-    CHECK(!store->snapshot.is_open);
-    CHECK(store->batch.state == BATCH_IDLE);
-    if (store->commits % READER_CHECK_COMMITS == 0) {
-        int dead = 0;
-        (void)mdb_reader_check(store->env, &dead);
-    }
-    if (room_bytes(store) < store->options.headroom_bytes / 4) {
-        return ERR_STORE_FULL;
-    }
-    map_grow(store);
-    return ERR_OK;
 }

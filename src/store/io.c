@@ -60,21 +60,35 @@ static void io_event_post(int fd) {
     CHECK(wrote == (ssize_t)sizeof one);
 }
 
-static void io_request_run(struct store_io_request *request) {
-    request->result = 0;
-    if (request->sync_fd >= 0) {
-        do {
-            request->result = fdatasync(request->sync_fd);
-            request->error = errno;
-        } while (request->result < 0 && request->error == EINTR);
-    }
-    if (request->result < 0) {
-        return; /* a meta page must never speak of pages that are not on disk */
-    }
+static int64_t io_sync_run(int fd) {
+    int64_t result = 0;
     do {
-        request->result = pwrite(request->fd, request->data, request->bytes, request->offset);
-        request->error = errno;
-    } while (request->result < 0 && request->error == EINTR);
+        result = fd < 0 ? 0 : fdatasync(fd);
+    } while (result < 0 && errno == EINTR);
+    return result;
+}
+
+static int64_t io_write_run(const struct store_io_write *write) {
+    int64_t result = 0;
+    do {
+        result =
+            write->data == NULL ? 0 : pwrite(write->fd, write->data, write->bytes, write->offset);
+    } while (result < 0 && errno == EINTR);
+    return result;
+}
+
+/* Stops at what fails first: a settled meta page must never speak of pages that are not on disk. */
+static void io_request_run(struct store_io_request *request) {
+    int64_t wrote = 0;
+    errno = EIO; /* of a short write */
+    bool is_done = io_write_run(&request->record) == (int64_t)request->record.bytes &&
+                   io_sync_run(request->sync_before_fd) == 0;
+    if (is_done) {
+        wrote = io_write_run(&request->meta);
+        is_done = wrote >= 0 && io_sync_run(request->sync_after_fd) == 0;
+    }
+    request->error = errno;
+    request->result = is_done ? wrote : -1;
 }
 
 static void *io_helper_main(void *ctx) {
@@ -202,39 +216,86 @@ static int64_t io_request_wait(struct store_io *io, struct store_io_request requ
 }
 
 int store_io_fdatasync(int fd) {
-    if (IO_VETO(NULL, .op = STORE_OP_SYNC)) {
-        return -1;
+    if (io_running != NULL) {
+        CHECK(io_running->sync_due_fd < 0);
+        io_running->sync_due_fd = fd;
+        return 0;
     }
-    if (io_running == NULL) {
-        return fdatasync(fd);
+    return IO_VETO(NULL, .op = STORE_OP_SYNC) ? -1 : fdatasync(fd);
+}
+
+/* What the helper is to do for this meta page. */
+static struct store_io_request io_meta_request(struct store_io *io, struct store_io_write meta) {
+    struct store_io_request request = {
+        .meta = meta, .sync_before_fd = io->sync_due_fd, .sync_after_fd = -1};
+    if (io->commit.is_armed) {
+        bool is_listed = false;
+        struct str record = store_commit_record(
+            &io->commit, store_commit_meta_txnid(meta.data, meta.bytes), &is_listed);
+        request.record = (struct store_io_write){
+            .fd = io->data_fd,
+            .data = record.data,
+            .bytes = record.len,
+            .offset =
+                meta.offset / io->commit.page_bytes * io->commit.page_bytes + COMMIT_RECORD_AT};
+        if (is_listed) {
+            request.meta.fd = io->data_fd;
+            request.sync_after_fd = io->sync_due_fd;
+            request.sync_before_fd = -1;
+        }
     }
-    CHECK(io_running->sync_due_fd < 0);
-    io_running->sync_due_fd = fd;
-    return 0;
+    return request;
+}
+
+/* Tests see the request's operations in the order in which the helper does them. */
+static bool io_request_is_vetoed(struct store_io_request *request) {
+#ifdef COFFER_TEST_BUILD
+    bool is_settled = request->sync_after_fd < 0;
+    struct store_io_write *record = &request->record;
+    struct store_io_write *meta = &request->meta;
+    if (record->data != NULL && IO_VETO(&record->bytes, .op = STORE_OP_WRITE, .data = record->data,
+                                        .bytes = record->bytes, .offset = record->offset)) {
+        return true;
+    }
+    if (request->sync_before_fd >= 0 && IO_VETO(NULL, .op = STORE_OP_SYNC)) {
+        return true;
+    }
+    if (IO_VETO(&meta->bytes, .op = is_settled ? STORE_OP_META_SYNCED : STORE_OP_META,
+                .data = meta->data, .bytes = meta->bytes, .offset = meta->offset)) {
+        return true;
+    }
+    return request->sync_after_fd >= 0 && IO_VETO(NULL, .op = STORE_OP_SYNC);
+#else
+    (void)request;
+    return false;
+#endif
+}
+
+/* A meta page, on the fiber. */
+static int64_t io_meta_write(struct store_io *io, struct store_io_write meta) {
+    struct store_io_request request = io_meta_request(io, meta);
+    io->sync_due_fd = -1;
+    return io_request_is_vetoed(&request) ? -1 : io_request_wait(io, request);
 }
 
 ssize_t store_io_pwrite(int fd, const void *data, size_t bytes, off_t offset) {
-    bool is_meta = io_running != NULL && fd != io_running->data_fd;
-    if (IO_VETO(&bytes, .op = (fcntl(fd, F_GETFL) & O_DSYNC) != 0 ? STORE_OP_META : STORE_OP_WRITE,
+    struct store_io_write meta = {.fd = fd, .data = data, .bytes = bytes, .offset = offset};
+    if (io_running != NULL && fd != io_running->data_fd) {
+        return (ssize_t)io_meta_write(io_running, meta);
+    }
+    if (IO_VETO(&bytes,
+                .op = (fcntl(fd, F_GETFL) & O_DSYNC) != 0 ? STORE_OP_META_SYNCED : STORE_OP_WRITE,
                 .data = data, .bytes = bytes, .offset = offset)) {
         return -1;
     }
-    if (!is_meta) {
-        ssize_t wrote = pwrite(fd, data, bytes, offset);
+    ssize_t wrote = pwrite(fd, data, bytes, offset);
+    if (io_running != NULL) {
         int error = errno;
-        if (io_running != NULL) {
-            store_io_breathe(io_running, false);
-        }
+        store_commit_note(&io_running->commit, data, bytes, (uint64_t)offset);
+        store_io_breathe(io_running, false);
         errno = error;
-        return wrote;
     }
-    struct store_io_request request = {.sync_fd = io_running->sync_due_fd,
-                                       .fd = fd,
-                                       .data = data,
-                                       .bytes = bytes,
-                                       .offset = offset};
-    io_running->sync_due_fd = -1;
-    return (ssize_t)io_request_wait(io_running, request);
+    return wrote;
 }
 
 /* LMDB uses this for neighbouring pages of the data file. In test builds each part is an operation
@@ -256,11 +317,16 @@ ssize_t store_io_pwritev(int fd, const struct iovec *parts, int count, off_t off
     return total;
 #else
     ssize_t wrote = pwritev(fd, parts, count, offset);
-    int error = errno;
     if (io_running != NULL) {
+        int error = errno;
+        for (int index = 0; index < count; index += 1) {
+            store_commit_note(&io_running->commit, parts[index].iov_base, parts[index].iov_len,
+                              (uint64_t)offset);
+            offset += (off_t)parts[index].iov_len;
+        }
         store_io_breathe(io_running, false);
+        errno = error;
     }
-    errno = error;
     return wrote;
 #endif
 }
@@ -357,6 +423,11 @@ enum err store_file_create(const char *path, int *fd) {
     return *fd >= 0 ? ERR_OK : file_failed("create", path);
 }
 
+enum err store_file_open_write(const char *path, int *fd) {
+    *fd = open(path, O_RDWR | O_CLOEXEC);
+    return *fd >= 0 ? ERR_OK : file_failed("open", path);
+}
+
 enum err store_file_open_read(const char *path, int *fd, uint64_t *bytes) {
     struct stat status;
     *fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -439,6 +510,11 @@ enum err store_fd_space(int fd, uint64_t *bytes) {
     }
     *bytes = (uint64_t)status.f_bavail * status.f_frsize;
     return ERR_OK;
+}
+
+uint64_t store_fd_bytes(int fd) {
+    struct stat status;
+    return fstat(fd, &status) == 0 ? (uint64_t)status.st_size : 0;
 }
 
 enum err store_path_parent(const char *path, char parent[STORE_PATH_BYTES]) {

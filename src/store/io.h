@@ -2,11 +2,12 @@
  * The store's side of the system: LMDB's writes and syncs (lmdb_hooks.h), the helper thread that
  * waits for the disk instead of the loop, and the few file operations of the store's rituals.
  *
- * A commit ends in a sync of the data pages and the write of a meta page through a descriptor that
- * syncs (O_DSYNC), with nothing in between. On the batch's fiber both together are one request: the
- * first is only noted, the second is given to the helper with it, which does one after the other;
- * the fiber yields meanwhile. That is one hand-over per commit instead of two. Should the sync
- * fail, the meta page is not written, and LMDB hears of it as the meta page's failure.
+ * LMDB ends a commit with a sync of the data pages and the write of a meta page through a
+ * descriptor that syncs (O_DSYNC), with nothing in between. On the batch's fiber both together are
+ * one request: the first is only noted, the second is given to the helper with it; the fiber yields
+ * meanwhile. What the helper does is the commit's choice (commit.h): record and meta page, then one
+ * sync; or record, sync, and the meta page with its own. Should a sync fail, LMDB hears of it as
+ * the meta page's failure.
  *
  * Page writes are done at once, but a slice that has used up its time yields too. Outside of the
  * fiber every call is synchronous.
@@ -19,6 +20,7 @@
 #include <stdatomic.h>
 
 #include "base/err.h"
+#include "store/commit.h"
 #include "store/fiber.h"
 
 enum { STORE_SLICE_US = 200 }; /* of CPU before the batch gives the loop a turn */
@@ -29,16 +31,22 @@ enum store_io_wait {
     STORE_IO_DISK, /* a request is with the helper */
 };
 
-/* fdatasync(sync_fd), then pwrite(fd, data, bytes, offset). */
-struct store_io_request {
-    bool is_stop; /* instead: the helper ends */
-    int sync_fd;  /* -1 = none */
+struct store_io_write {
     int fd;
-    const void *data;
+    const void *data; /* NULL = nothing to write */
     size_t bytes;
     int64_t offset;
-    int64_t result; /* as the system call's */
-    int error;      /* errno when result is negative */
+};
+
+/* In this order. */
+struct store_io_request {
+    bool is_stop; /* instead: the helper ends */
+    struct store_io_write record;
+    int sync_before_fd; /* -1 = none */
+    struct store_io_write meta;
+    int sync_after_fd; /* -1 = none */
+    int64_t result;    /* as of the meta page's write; negative when anything failed */
+    int error;         /* errno when result is negative */
 };
 
 struct store_io {
@@ -46,6 +54,7 @@ struct store_io {
     int data_fd;         /* LMDB's descriptor for pages; any other one it writes to is O_DSYNC */
     enum store_io_wait wait;
     int sync_due_fd; /* a sync that was noted, or -1 */
+    struct store_commit commit;
     bool is_helper_running;
     int ask_fd;  /* loop -> helper */
     int done_fd; /* helper -> loop */
@@ -88,6 +97,7 @@ enum err store_file_rename_new(const char *from, const char *to);
 enum err store_file_remove(const char *path); /* a file or an empty folder; ERR_OK when absent */
 /* A new file for writing; ERR_EXISTS when there is one. */
 enum err store_file_create(const char *path, int *fd);
+enum err store_file_open_write(const char *path, int *fd); /* for reading, too */
 enum err store_file_open_read(const char *path, int *fd, uint64_t *bytes);
 /* ERR_END at the end of the file before `bytes`. */
 enum err store_file_read(int fd, void *data, size_t bytes, uint64_t offset);
@@ -97,6 +107,8 @@ enum err store_fd_sync(int fd);
 void store_fd_close(int fd);
 /* Bytes that the file system of this descriptor still gives us. */
 enum err store_fd_space(int fd, uint64_t *bytes);
+/* The file's length; 0 when it cannot be told. */
+uint64_t store_fd_bytes(int fd);
 /* The folder a path lies in: "a/b/" and "a/b" give "a", "b" gives ".", "/b" gives "/". */
 enum err store_path_parent(const char *path, char parent[STORE_PATH_BYTES]);
 
@@ -106,10 +118,16 @@ enum err store_path_parent(const char *path, char parent[STORE_PATH_BYTES]);
  *   0   goes on as if nobody looked
  *   <0  fails with errno = -value, undone
  *   >0  a write: only so many bytes are written */
-enum store_io_op { STORE_OP_WRITE = 1, STORE_OP_SYNC, STORE_OP_META, STORE_OP_ENTRY };
+enum store_io_op {
+    STORE_OP_WRITE = 1,
+    STORE_OP_SYNC,
+    STORE_OP_META,        /* a meta page */
+    STORE_OP_META_SYNCED, /* a meta page, with its own sync */
+    STORE_OP_ENTRY,
+};
 struct store_io_event {
-    enum store_io_op op; /* META is a write with its own sync */
-    const char *path;    /* ENTRY */
+    enum store_io_op op;
+    const char *path; /* ENTRY */
     const void *data;
     size_t bytes;
     int64_t offset;

@@ -45,11 +45,10 @@ enum table_person_kind {
 struct table_person {
     enum table_person_kind kind;
     /* DATA, MARKS, KEPT: the rows of one row of table `of` are those whose index (or STORE_PRIMARY)
-     * begins with its primary key, or with these ID members of it. */
+     * begins with its primary key, an ID, or with these ID and TEXT fields of it. */
     const char *of;
     uint32_t index;
-    uint32_t by[2];
-    uint32_t by_count;
+    const char *by[2];
 };
 
 struct table {

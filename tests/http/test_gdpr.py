@@ -178,6 +178,13 @@ def gone(server, client):
 def test_erased_by_oneself(server):
     client = person(server)
     check_status(client.delete(f'/api/v1/organizations/{client.organization}'), 200)
+    host = person(server)
+    check_status(host.post(f'/api/v1/organizations/{host.organization}/invitations',
+                           {'email': client.email, 'role': 'member'}), 201)
+    whole = parts(client)  # what is found by the address: the invitation, and its mail
+    check_equal([row['email'] for row in whole['invitations']], [client.email])
+    check_in(client.email, [row['recipient'] for row in whole['outbox']])
+    check(all('payload' not in row for row in whole['outbox']), 'links are as good as passwords')
     before = server.admin().get(f'{EVENTS}?actor_id={client.user["id"]}').data['events']
     check_equal(before[0]['address'], ADDRESS)
     check_status(client.post(ERASE), 200)

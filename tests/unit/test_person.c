@@ -112,16 +112,8 @@ TEST(person_refuses_rules_that_cannot_be)
         {.kind = PERSON_DATA, .of = "users", .index = 1},          /* no such index */
         {.kind = PERSON_DATA, .of = "refresh_tokens", .index = 0}, /* three steps away */
         {.kind = PERSON_DATA, .of = "signing_keys", .index = 0},   /* of nobody's rows */
-        {.kind = PERSON_DATA,
-         .of = "users",
-         .index = 0,
-         .by = {offsetof(struct thing, owner_id)},
-         .by_count = 1},
-        {.kind = PERSON_DATA,
-         .of = "members",
-         .index = 0,
-         .by = {sizeof(struct schema_set) + 3},
-         .by_count = 1},
+        {.kind = PERSON_DATA, .of = "users", .index = 0, .by = {"created_at"}}, /* a time */
+        {.kind = PERSON_DATA, .of = "members", .index = 0, .by = {"nothing"}},
     };
     for (uint32_t i = 0; i < COUNT_OF(bad); i++) {
         const char *problem = problem_with(bad[i]);
@@ -130,6 +122,8 @@ TEST(person_refuses_rules_that_cannot_be)
     }
     EXPECT(problem_with((struct table_person){.kind = PERSON_DATA, .of = "users", .index = 0}) ==
            NULL);
+    EXPECT(problem_with((struct table_person){
+               .kind = PERSON_DATA, .of = "users", .index = 0, .by = {"email"}}) == NULL);
     EXPECT(problem_with((struct table_person){
                .kind = PERSON_MARKS, .of = "sessions", .index = STORE_PRIMARY}) == NULL);
 }

@@ -15,7 +15,7 @@ TEST(settings_defaults_are_the_rows) {
         const struct setting_row *row = setting_row(index);
         char shown[SETTING_TEXT_BYTES_MAX + 8];
         EXPECT_EQ_STR(settings.sources[index], "default");
-        if (row->kind == SETTING_TEXT) {
+        if (row->kind == SETTING_TEXT || row->kind == SETTING_SECRET) {
             EXPECT_EQ_STR(settings.texts[index], row->value);
         } else if (row->kind == SETTING_BOOL) {
             EXPECT_EQ_STR(settings.numbers[index] ? "true" : "false", row->value);
@@ -89,7 +89,7 @@ TEST(settings_texts_stop_at_their_limits) {
     for (uint32_t index = 0; index < SETTINGS_COUNT; index += 1) {
         const struct setting_row *row = setting_row(index);
         if (row->kind != SETTING_TEXT || index == SETTING_LOG_LEVEL_ID ||
-            index == SETTING_PUBLIC_URL_ID) {
+            index == SETTING_PUBLIC_URL_ID || index == SETTING_SMTP_SECURITY_ID) {
             continue;
         }
         settings_init(&settings);
@@ -120,6 +120,24 @@ TEST(settings_text_with_a_form) {
     EXPECT_EQ_INT(set("public-url", "https://api.example.org/", &problem), ERR_FORMAT);
     EXPECT_EQ_INT(set("public-url", "api.example.org", &problem), ERR_FORMAT);
     EXPECT_EQ_STR(settings.texts[SETTING_PUBLIC_URL_ID], "https://api.example.org");
+}
+
+TEST(settings_secrets_are_never_shown) {
+    static char text[32 * 1024];
+    const char *problem = NULL;
+    char long_one[600] = "opensesame";
+    settings_init(&settings);
+    struct buf out = buf_over(text, sizeof text - 1);
+    EXPECT_EQ_INT(set("mail.smtp-password", "opensesame", &problem), ERR_OK);
+    EXPECT(str_equal(settings_text(&settings, SETTING_SMTP_PASSWORD_ID), STR("opensesame")));
+    settings_print(&settings, &out);
+    text[out.len] = '\0';
+    EXPECT(strstr(text, "opensesame") == NULL);
+    EXPECT(strstr(text, "mail.smtp-password            (secret) ") != NULL);
+    memset(long_one + 10, 'x', sizeof long_one - 11);
+    EXPECT_EQ_INT(set("mail.smtp-password", long_one, &problem), ERR_FORMAT);
+    EXPECT(strstr(problem, "mail.smtp-password") != NULL);
+    EXPECT(strstr(problem, "opensesame") == NULL);
 }
 
 TEST(settings_booleans_have_two_words) {

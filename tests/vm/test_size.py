@@ -79,13 +79,19 @@ def test_same_bytes_again():
     with tempfile.TemporaryDirectory() as folder:
         steps = {
             'coffer.cpio': ['image/initramfs', 'build/coffer'],
-            'coffer.raw': ['image/disk', image('coffer.efi')],
+            'coffer.raw': ['image/disk', image('coffer.efi'), version()],
             'coffer.iso': ['image/iso', image('coffer.efi')],
         }
         for name, command in steps.items():
             out = os.path.join(folder, name)
             subprocess.run(command + [out], cwd=ROOT, env=environment, check=True)
             check_equal(subprocess.run(['cmp', out, image(name)]).returncode, 0, name)
+
+
+def version():
+    done = subprocess.run([os.path.join(ROOT, 'build/coffer'), 'version'], check=True,
+                          capture_output=True, text=True)
+    return done.stdout.split()[1]
 
 
 def image_date():

@@ -20,7 +20,7 @@ static const struct endpoint auth_endpoints[] = {
         .rate = RATE_REGISTER,
         .form = FORM_ENVELOPE,
         .body = &register_body_schema,
-        .output = &login_data_schema,
+        .output = &login_answer_schema,
         .status = 201,
         .errors = {ERR_EMAIL_TAKEN, ERR_USERNAME_TAKEN},
         .command = &register_command,
@@ -37,7 +37,7 @@ static const struct endpoint auth_endpoints[] = {
         .body = &login_body_schema,
         .output = &login_answer_schema,
         .errors = {ERR_CREDENTIALS_WRONG, ERR_CODE_WRONG_LOGIN, ERR_ACCOUNT_LOCKED,
-                   ERR_ACCOUNT_INACTIVE},
+                   ERR_ACCOUNT_INACTIVE, ERR_EMAIL_UNVERIFIED},
         .command = &login_command,
     },
     {

@@ -48,6 +48,7 @@ struct user {
     int64_t privacy_accepted_at;
     bool marketing_consent;
     int64_t factors; /* bits of enum user_factor; absent = none */
+    int64_t email_verified_at;
     /* An administrator wants a new password: sessions may only change it until then. */
     bool must_change_password;
     struct str status_reason; /* why an administrator changed the status */
@@ -134,7 +135,8 @@ enum { FAILURES_INDEX_EXPIRES };
 extern const char *const user_status_names[];
 
 extern const struct module auth_module;
-extern const struct module totp_module; /* second factor: one-time codes */
+extern const struct module totp_module;     /* second factor: one-time codes */
+extern const struct module recovery_module; /* confirming the address, a lost password */
 extern const struct authenticator auth_authenticator;
 
 /* ERR_NOT_FOUND also for deleted users. */
@@ -156,6 +158,10 @@ struct password_mark {
 };
 struct password_mark password_mark_of(const struct user *user);
 bool password_mark_holds(struct password_mark mark, const struct user *user);
+/* Somebody has shown to read mail at the user's address. The caller puts the record. */
+void user_mark_verified(struct user *user, int64_t now_us);
+/* What a mail calls them. */
+struct str user_display_name(const struct user *user);
 bool user_any_admin(const struct store_view *view, struct arena *arena);
 /* Is this user an active administrator, and nobody else one? Somebody must be left who can let
  * others in again. */

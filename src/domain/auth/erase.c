@@ -87,6 +87,7 @@ static void user_blank(struct user *user) {
 
 void user_erase(struct store_tx *tx, const struct command *command, struct user *user) {
     auth_extension()->close_apply(tx, command, user->id);
+    person_erase(tx, command, user->id);
     user_forget_factors(tx, user, command->now_us);
     if (user->status != USER_DELETED) {
         user->deleted_at = command->now_us;
@@ -100,7 +101,6 @@ void user_erase(struct store_tx *tx, const struct command *command, struct user 
     SCHEMA_SET(&user_schema, user, erased_at);
     user_blank(user);
     store_put(tx, &user_table, user);
-    person_erase(tx, command, user->id);
 }
 
 struct erase_body {

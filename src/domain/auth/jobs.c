@@ -2,18 +2,13 @@
 #include "domain/auth/jobs.h"
 
 #include "base/time.h"
+#include "domain/auth/links.h"
+#include "domain/auth/notices.h"
 #include "domain/auth/pending.h"
 #include "domain/auth/totp.h"
+#include "engine/job.h"
 
 enum { PRUNE_MAX = 256 };
-
-static enum err prune_check(const struct store_view *view, const struct command *command,
-                            struct outcome *outcome) {
-    (void)view;
-    (void)command;
-    (void)outcome;
-    return ERR_OK;
-}
 
 /* The first row of an index by time, if it is due. */
 static bool first_due(struct store_tx *tx, const struct command *command, const struct table *table,
@@ -65,7 +60,7 @@ static void prune_apply(struct store_tx *tx, const struct command *command,
 const struct command_row auth_prune_command = {
     .name = "auth.prune",
     .frees_room = true,
-    .check = prune_check,
+    .check = job_check,
     .apply = prune_apply,
 };
 
@@ -105,6 +100,23 @@ static void factor_prune_apply(struct store_tx *tx, const struct command *comman
 const struct command_row factor_prune_command = {
     .name = "factor.prune",
     .frees_room = true,
-    .check = prune_check,
+    .check = job_check,
     .apply = factor_prune_apply,
+};
+
+/* A link that has expired stays for a day, so that late clients are told why. */
+static void recovery_prune_apply(struct store_tx *tx, const struct command *command,
+                                 struct outcome *outcome) {
+    (void)outcome;
+    job_prune(tx, command, &link_token_table, LINK_INDEX_EXPIRES,
+              command->now_us - TIME_US_PER_DAY);
+    job_prune(tx, command, &device_table, DEVICE_INDEX_SEEN,
+              command->now_us - DEVICE_DAYS_MAX * TIME_US_PER_DAY);
+}
+
+const struct command_row recovery_prune_command = {
+    .name = "recovery.prune",
+    .frees_room = true,
+    .check = job_check,
+    .apply = recovery_prune_apply,
 };

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "domain/auth/extension.h"
+#include "domain/auth/notices.h"
 #include "domain/auth/pending.h"
 #include "domain/auth/tokens.h"
 #include "domain/auth/totp.h"
@@ -241,13 +242,17 @@ static void login_apply(struct store_tx *tx, const struct command *command,
     }
     if (!is_match) {
         outcome->err = ERR_CREDENTIALS_WRONG;
-        if (lockout.locked_until == 0) {
-            lockout_count(tx, command, &lockout);
+        bool is_now_locked = lockout.locked_until == 0 && lockout_count(tx, command, &lockout);
+        if (is_now_locked && err == ERR_OK && user.status != USER_DELETED) {
+            notice_locked_out(tx, command, &user);
         }
     } else if (lockout.locked_until != 0) {
         lockout_reply(command, &lockout, outcome);
     } else if (user.status == USER_SUSPENDED || user.status == USER_INACTIVE) {
         outcome->err = ERR_ACCOUNT_INACTIVE;
+    } else if (!user.email_verified &&
+               settings_bool(command->settings, SETTING_REQUIRE_VERIFIED_ID)) {
+        outcome->err = ERR_EMAIL_UNVERIFIED;
     } else {
         lockout_clear(tx, &lockout);
         login_go_on(tx, command, &user, outcome);
@@ -325,6 +330,7 @@ struct login_answer {
     struct str temp_token;
     struct str code;
     bool requires_mfa_enrollment;
+    bool requires_verification;
     bool requires_password_change;
 };
 
@@ -342,7 +348,7 @@ static const struct field login_answer_fields[] = {
           .doc = "Exchanges once for new tokens."),
     FIELD(struct login_answer, token_type, FIELD_TEXT, .flags = FIELD_OMIT,
           .doc = "Always Bearer."),
-    FIELD(struct login_answer, expires_in, FIELD_INT, .flags = FIELD_REQUIRED,
+    FIELD(struct login_answer, expires_in, FIELD_INT, .flags = FIELD_OMIT,
           .doc = "Seconds until access_token, or temp_token, expires."),
     FIELD(struct login_answer, mfa_compliance, FIELD_JSON, .flags = FIELD_OMIT,
           .doc = "Second-factor policies of the user's organizations."),
@@ -355,6 +361,8 @@ static const struct field login_answer_fields[] = {
           .doc = "2FA_REQUIRED when a code is to follow."),
     FIELD(struct login_answer, requires_mfa_enrollment, FIELD_BOOL, .flags = FIELD_OMIT,
           .doc = "True: the session is limited to setting up a second factor."),
+    FIELD(struct login_answer, requires_verification, FIELD_BOOL, .flags = FIELD_OMIT,
+          .doc = "True: registered, but no session before the address is confirmed."),
     FIELD(struct login_answer, requires_password_change, FIELD_BOOL, .flags = FIELD_OMIT,
           .doc = "True: the session is limited to changing the password."),
 };

@@ -56,6 +56,8 @@ static const struct field user_fields[] = {
           .flags = FIELD_HIDDEN | FIELD_PERSONAL, .doc = "Consent to advertising."),
     FIELD(struct user, factors, FIELD_INT, .tag = 24, .flags = FIELD_HIDDEN, .min = 0, .max = 255,
           .doc = "Second factors that are set up, as bits."),
+    FIELD(struct user, email_verified_at, FIELD_TIME, .tag = 28, .flags = FIELD_HIDDEN,
+          .doc = "When the address was confirmed."),
     FIELD(struct user, must_change_password, FIELD_BOOL, .tag = 37, .flags = FIELD_HIDDEN,
           .doc = "Whether a new password has to be set before anything else."),
     FIELD(struct user, status_reason, FIELD_TEXT, .tag = 38, .flags = FIELD_HIDDEN | FIELD_PERSONAL,

@@ -8,6 +8,7 @@
 #include "base/decode.h"
 #include "domain/auth/rules.h"
 #include "domain/auth/tokens.h"
+#include "domain/auth/verify.h"
 #include "domain/auth/views.h"
 
 struct register_body {
@@ -259,7 +260,13 @@ static void register_apply(struct store_tx *tx, const struct command *command,
     struct user user = user_new(command, body->email, prepared->password_hash, prepared->role);
     user_fill(command, body, &user);
     store_put(tx, &user_table, &user);
-    tokens_open_session(tx, command, &user, &prepared->tokens, false, false, outcome);
+    verify_begin(tx, command, &user);
+    if (settings_bool(command->settings, SETTING_REQUIRE_VERIFIED_ID)) {
+        yyjson_mut_val *data = outcome_data(outcome, command);
+        json_add_bool(outcome->doc, data, "requires_verification", true);
+    } else {
+        tokens_open_session(tx, command, &user, &prepared->tokens, false, false, outcome);
+    }
     outcome->actor = user.id;
     outcome->resource = user.id;
     user_reply(command, &user, outcome);
@@ -366,6 +373,8 @@ static void setup_apply(struct store_tx *tx, const struct command *command,
     const struct register_prepared *prepared = command->prepared;
     struct user user = user_new(command, body->email, prepared->password_hash, ROLE_ADMIN);
     COPY_TEXT(&user, full_name, body->full_name);
+    /* whoever has the machine need not prove an address to it */
+    user_mark_verified(&user, command->now_us);
     store_put(tx, &user_table, &user);
     tokens_open_session(tx, command, &user, &prepared->tokens, false, false, outcome);
     outcome->actor = user.id;
@@ -411,11 +420,15 @@ static void import_apply(struct store_tx *tx, const struct command *command,
         COPY_TEXT(&user, password_hash, draft->password_hash);
         user.password_changed_at = command->now_us;
         SCHEMA_SET(&user_schema, &user, password_changed_at);
+        SCHEMA_CLEAR(&user_schema, &user, must_change_password);
         user.role = __builtin_ctz(draft->role);
         user.status = USER_ACTIVE;
         user.updated_at = command->now_us;
     }
     COPY_TEXT(&user, full_name, draft->full_name);
+    if (draft->replaces) {
+        user_mark_verified(&user, command->now_us); /* at the machine: see setup_apply */
+    }
     store_put(tx, &user_table, &user);
     if (err == ERR_OK) {
         session_revoke_all(tx, command, user.id, "password_change");

@@ -75,8 +75,8 @@ bool password_rules_check(const struct settings *settings, struct str password, 
 
 /* ---- lockout ---- */
 
-static void failures_load(const struct store_view *view, const struct command *command,
-                          struct str email, struct str address, struct login_failures *failures) {
+void failures_load(const struct store_view *view, const struct command *command, struct str email,
+                   struct str address, struct login_failures *failures) {
     struct store_scope system = {.kind = STORE_SCOPE_SYSTEM};
     struct hash_stream stream;
     hash_stream_init(&stream);
@@ -121,9 +121,11 @@ static void failures_count(struct store_tx *tx, const struct command *command,
     store_put(tx, &login_failures_table, failures);
 }
 
-void lockout_count(struct store_tx *tx, const struct command *command, struct lockout *lockout) {
+bool lockout_count(struct store_tx *tx, const struct command *command, struct lockout *lockout) {
     failures_count(tx, command, &lockout->by_address, SETTING_LOCKOUT_FAILURES_ID);
     failures_count(tx, command, &lockout->by_account, SETTING_LOCKOUT_ACCOUNT_ID);
+    return lockout->by_address.locked_until > command->now_us ||
+           lockout->by_account.locked_until > command->now_us;
 }
 
 void lockout_clear(struct store_tx *tx, struct lockout *lockout) {

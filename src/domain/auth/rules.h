@@ -19,10 +19,15 @@ struct lockout {
 };
 void lockout_load(const struct store_view *view, const struct command *command, struct str email,
                   struct lockout *lockout);
-/* One more failure. */
-void lockout_count(struct store_tx *tx, const struct command *command, struct lockout *lockout);
+/* One more failure. True when it closes the lock. */
+bool lockout_count(struct store_tx *tx, const struct command *command, struct lockout *lockout);
 /* A good login forgets the failures. */
 void lockout_clear(struct store_tx *tx, struct lockout *lockout);
+
+/* A count under an address and a word (of an account, a place, a purpose); empty when there is none
+ * or it has expired. */
+void failures_load(const struct store_view *view, const struct command *command, struct str email,
+                   struct str address, struct login_failures *failures);
 
 /* ERR_ACCOUNT_LOCKED with locked_until and Retry-After. */
 void lockout_reply(const struct command *command, const struct lockout *lockout,

@@ -1,32 +1,16 @@
 /*
- * Pages for browsers before there is a console. The texts are src/engine/static/, put into the
- * program by the build; in the HTML ones `@NAME@` stands for the setting of that name, so that no
- * page says another password rule than the server has.
+ * Pages for browsers before there is a console. The texts are src/engine/static/.
  */
 #include "domain/auth/setup_pages.h"
 
-#include "engine/compress.h"
+#include "engine/page.h"
 
-enum { PAGE_BYTES_MAX = 8 * 1024 };
-
-#define ASSET(name)                                                                                \
-    extern const char asset_##name[];                                                              \
-    extern const char asset_##name##_end[];
-ASSET(icon_svg)
-ASSET(root_html)
-ASSET(setup_css)
-ASSET(setup_done_html)
-ASSET(setup_html)
-ASSET(setup_js)
-#undef ASSET
-
-#define ASSET_TEXT(name) str_from(asset_##name, (size_t)(asset_##name##_end - asset_##name))
-
-/* A text that lives as long as the process, plain and compressed. */
-struct page {
-    struct str text;
-    struct str gzip;
-};
+PAGE_ASSET(icon_svg)
+PAGE_ASSET(root_html)
+PAGE_ASSET(setup_css)
+PAGE_ASSET(setup_done_html)
+PAGE_ASSET(setup_html)
+PAGE_ASSET(setup_js)
 
 static struct page root_page;
 static struct page setup_page;
@@ -34,97 +18,41 @@ static struct page setup_done_page;
 static struct page script;
 static struct page style;
 
-/* ---- filling in ---- */
-
-/* Safe in content and in quoted attributes. */
-static void put_escaped(struct buf *out, struct str text) {
-    for (uint32_t i = 0; i < text.len; i++) {
-        char c = text.data[i];
-        if (c == '&' || c == '<' || c == '>' || c == '"' || c == '\'') {
-            buf_printf(out, "&#%d;", c);
-        } else {
-            buf_put_byte(out, (uint8_t)c);
-        }
-    }
-}
-
-/* The value of a setting; false when there is none of that name. */
-static bool put_setting(struct buf *out, const struct settings *settings, struct str name) {
-    for (uint32_t i = 0; i < SETTINGS_COUNT; i++) {
-        const struct setting_row *row = setting_row((enum setting)i);
-        if (!str_equal(name, str_from_c(row->name))) {
-            continue;
-        }
-        if (row->kind == SETTING_TEXT) {
-            put_escaped(out, settings_text(settings, (enum setting)i));
-        } else {
-            buf_put_i64(out, settings_int(settings, (enum setting)i));
-        }
-        return true;
-    }
-    return false;
-}
-
-/* A page with every `@NAME@` replaced. */
-static struct page page_fill(char *memory, const struct settings *settings, struct str text) {
-    struct buf out = buf_over(memory, PAGE_BYTES_MAX);
-    while (!str_is_none(text)) {
-        buf_put_str(&out, str_split(&text, '@'));
-        if (!str_is_none(text)) {
-            bool is_known = put_setting(&out, settings, str_split(&text, '@'));
-            CHECK(is_known); /* the texts are ours */
-        }
-    }
-    CHECK(!out.is_full);
-    return (struct page){.text = buf_str(&out), .gzip = compress_gzip(buf_str(&out))};
-}
-
 void setup_pages_open(const struct settings *settings) {
     static char memory[3][PAGE_BYTES_MAX];
     CHECK(settings != NULL);
-    root_page = page_fill(memory[0], settings, ASSET_TEXT(root_html));
-    setup_page = page_fill(memory[1], settings, ASSET_TEXT(setup_html));
-    setup_done_page = page_fill(memory[2], settings, ASSET_TEXT(setup_done_html));
-    script.text = ASSET_TEXT(setup_js);
-    script.gzip = compress_gzip(script.text);
-    style.text = ASSET_TEXT(setup_css);
-    style.gzip = compress_gzip(style.text);
+    root_page = page_fill(memory[0], settings, PAGE_TEXT(root_html));
+    setup_page = page_fill(memory[1], settings, PAGE_TEXT(setup_html));
+    setup_done_page = page_fill(memory[2], settings, PAGE_TEXT(setup_done_html));
+    script = page_of(PAGE_TEXT(setup_js));
+    style = page_of(PAGE_TEXT(setup_css));
 }
 
 /* ---- replies ---- */
 
-static enum err page_reply(struct request *request, struct str type, const struct page *page) {
-    CHECK(!str_is_none(page->text));
-    request->raw_type = type;
-    request->raw_body = page->text;
-    request->raw_gzip = page->gzip;
-    return ERR_OK;
-}
-
 enum err root_page_read(struct request *request, const struct store_view *view) {
     (void)view;
-    return page_reply(request, STR("text/html; charset=utf-8"), &root_page);
+    return page_reply(request, PAGE_HTML, &root_page);
 }
 
 enum err setup_page_read(struct request *request, const struct store_view *view) {
     bool is_done = str_is_none(auth_setup_token()) || user_any_admin(view, request->arena);
-    return page_reply(request, STR("text/html; charset=utf-8"),
-                      is_done ? &setup_done_page : &setup_page);
+    return page_reply(request, PAGE_HTML, is_done ? &setup_done_page : &setup_page);
 }
 
 enum err setup_script_read(struct request *request, const struct store_view *view) {
     (void)view;
-    return page_reply(request, STR("text/javascript; charset=utf-8"), &script);
+    return page_reply(request, PAGE_SCRIPT, &script);
 }
 
 enum err setup_style_read(struct request *request, const struct store_view *view) {
     (void)view;
-    return page_reply(request, STR("text/css; charset=utf-8"), &style);
+    return page_reply(request, PAGE_STYLE, &style);
 }
 
 enum err icon_read(struct request *request, const struct store_view *view) {
     (void)view;
     request->raw_type = STR("image/svg+xml");
-    request->raw_body = ASSET_TEXT(icon_svg);
+    request->raw_body = PAGE_TEXT(icon_svg);
     return ERR_OK;
 }

@@ -8,6 +8,7 @@
 
 #include "base/time.h"
 #include "domain/auth/keys.h"
+#include "domain/auth/notices.h"
 #include "domain/auth/views.h"
 #include "os/panic.h"
 
@@ -254,6 +255,7 @@ void tokens_open_session(struct store_tx *tx, const struct command *command,
     sessions_make_room(tx, command, user->id);
     store_put(tx, &session_table, &session);
     tokens_put_refresh(tx, command, tokens);
+    notice_login(tx, command, user);
     outcome->resource = session.id;
     yyjson_mut_val *data = outcome_data(outcome, command);
     json_add_str(outcome->doc, data, "token", token_str(&tokens->token));

@@ -3,6 +3,7 @@
 
 #include "crypto/hash.h"
 #include "domain/auth/extension.h"
+#include "domain/auth/notices.h"
 #include "domain/auth/rules.h"
 #include "domain/auth/tokens.h"
 #include "domain/auth/totp.h"
@@ -308,6 +309,7 @@ static void password_apply(struct store_tx *tx, const struct command *command,
     SCHEMA_CLEAR(&user_schema, &user, must_change_password);
     store_put(tx, &user_table, &user);
     session_revoke_all(tx, command, user.id, "password_change");
+    notice_password_changed(tx, command, &user);
     outcome->resource = user.id;
     outcome->message = "The password is changed; log in again";
 }

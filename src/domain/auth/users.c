@@ -50,6 +50,23 @@ bool password_mark_holds(struct password_mark mark, const struct user *user) {
            !str_is_none(user->password_hash);
 }
 
+void user_mark_verified(struct user *user, int64_t now_us) {
+    if (user->email_verified) {
+        return;
+    }
+    user->email_verified = true;
+    user->email_verified_at = now_us;
+    SCHEMA_SET(&user_schema, user, email_verified_at);
+    if (user->status == USER_PENDING) {
+        user->status = USER_ACTIVE;
+    }
+    user->updated_at = now_us;
+}
+
+struct str user_display_name(const struct user *user) {
+    return user->full_name.len > 0 ? user->full_name : user->email;
+}
+
 /* Is there an active administrator other than this one? There are few of them. */
 static bool has_other_admin(const struct store_view *view, struct id id, struct arena *arena) {
     char memory[8];

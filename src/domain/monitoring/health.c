@@ -8,6 +8,7 @@
 
 #include "base/time.h"
 #include "base/version.h"
+#include "domain/mail/mail.h"
 
 #include <string.h>
 
@@ -30,7 +31,7 @@ void health_mark_all(struct schema_set *set, const struct schema *schema) {
 struct health_services {
     struct schema_set set;
     struct str database, redis, encryption, audit_logging, rate_limiting, security_monitoring,
-        authentication, api;
+        authentication, api, mail;
 };
 
 static const struct field health_services_fields[] = {
@@ -50,6 +51,8 @@ static const struct field health_services_fields[] = {
           .doc = "The key that signs access tokens is there and opens."),
     FIELD(struct health_services, api, FIELD_TEXT, .flags = FIELD_REQUIRED,
           .doc = "There is room for further connections."),
+    FIELD(struct health_services, mail, FIELD_TEXT, .flags = FIELD_REQUIRED,
+          .doc = "Whether mails can be sent; unhealthy while there are some that could not."),
 };
 static const struct schema health_services_schema =
     SCHEMA("HealthServices", struct health_services, health_services_fields);
@@ -101,7 +104,7 @@ static const struct field health_fields[] = {
 const struct schema health_schema = SCHEMA("Health", struct health, health_fields);
 
 static void services_fill(struct health_services *services, const struct settings *settings,
-                          const struct checks *checks) {
+                          const struct store_view *view, const struct checks *checks) {
     health_mark_all(&services->set, &health_services_schema);
     services->database = health_word(checks->is_database_ok);
     services->redis = str_from_c(not_configured);
@@ -112,6 +115,7 @@ static void services_fill(struct health_services *services, const struct setting
     services->security_monitoring = health_word(checks->is_audit_ok);
     services->authentication = health_word(checks->is_authentication_ok);
     services->api = health_word(checks->is_api_ok);
+    services->mail = str_from_c(mail_health(view, settings));
 }
 
 static bool has_endpoint(const struct request *request, enum http_method method, struct str path) {
@@ -158,7 +162,7 @@ enum err health_read(struct request *request, const struct store_view *view) {
     health->version = STR(COFFER_VERSION);
     health->environment = settings_text(request_settings(request), SETTING_ENVIRONMENT_ID);
     health->database = checks.is_database_ok ? STR("connected") : STR("error");
-    services_fill(&health->services, request_settings(request), &checks);
+    services_fill(&health->services, request_settings(request), view, &checks);
     compliance_fill(&health->compliance, request, &checks);
     health->uptime = health_uptime_s(request);
     return health_reply(request, &health_schema, health, checks_are_ok(&checks));

@@ -3,6 +3,7 @@
 
 #include "engine/compress.h"
 #include "engine/metrics.h"
+#include "engine/outbox.h"
 
 /* src/engine/static/docs.css, put into the program by the build. */
 extern const char asset_docs_css[];
@@ -63,6 +64,11 @@ static void store_observe(struct engine *engine) {
     metrics_set(METRIC_STORE_SYNC_TIME, (uint64_t)stats.last_sync_us);
 }
 
+static void outbox_observe(const struct store_view *view) {
+    metrics_set(METRIC_OUTBOX_QUEUED, store_count(view, &outbox_table));
+    metrics_set(METRIC_OUTBOX_DEAD, store_count(view, &outbox_dead_table));
+}
+
 static void server_observe(struct engine *engine) {
     struct server_stats stats;
     server_stats_read(engine_server(engine), &stats);
@@ -101,11 +107,11 @@ static void process_observe(const struct engine *engine) {
 }
 
 enum err metrics_read(struct request *request, const struct store_view *view) {
-    (void)view;
     if (!settings_bool(request_settings(request), SETTING_METRICS_ID)) {
         return ERR_NOT_FOUND;
     }
     store_observe(request->engine);
+    outbox_observe(view);
     server_observe(request->engine);
     process_observe(request->engine);
     uint32_t bytes_max = metrics_bytes_max();

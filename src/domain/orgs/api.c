@@ -1,5 +1,6 @@
 /* The endpoint rows of this domain. */
 #include "domain/orgs/account.h"
+#include "domain/orgs/invitations.h"
 #include "domain/orgs/jobs.h"
 #include "domain/orgs/key_api.h"
 #include "domain/orgs/key_platform_api.h"
@@ -142,6 +143,104 @@ static const struct endpoint orgs_endpoints[] = {
         .output = &member_data_schema,
         .errors = {ERR_FORBIDDEN, ERR_LAST_OWNER},
         .command = &member_role_command,
+    },
+    {
+        .id = "org_invite",
+        .method = HTTP_POST,
+        .path = "/api/v1/organizations/{organization_id}/invitations",
+        .doc = "Invite an address by mail; for admins and owners, owners by owners only. A newer "
+               "invitation replaces an older one.",
+        .tag = "Invitations",
+        .auth = AUTH_FULL,
+        .scopes = SCOPE_ADMIN,
+        .rate = RATE_WRITE,
+        .form = FORM_ENVELOPE,
+        .params = &organization_params_schema,
+        .body = &invitation_body_schema,
+        .output = &invitation_data_schema,
+        .status = 201,
+        .errors = {ERR_FORBIDDEN, ERR_MEMBER_EXISTS, ERR_LIMIT},
+        .command = &invitation_create_command,
+    },
+    {
+        .id = "org_invitations",
+        .method = HTTP_GET,
+        .path = "/api/v1/organizations/{organization_id}/invitations",
+        .doc = "Invitations that nobody has accepted yet; for admins and owners.",
+        .tag = "Invitations",
+        .auth = AUTH_FULL,
+        .scopes = SCOPE_ADMIN,
+        .rate = RATE_READ,
+        .form = FORM_ENVELOPE,
+        .params = &organization_params_schema,
+        .output = &invitations_data_schema,
+        .errors = {ERR_FORBIDDEN},
+        .read = invitations_read,
+    },
+    {
+        .id = "org_invitation_revoke",
+        .method = HTTP_DELETE,
+        .path = "/api/v1/organizations/{organization_id}/invitations/{invitation_id}",
+        .doc = "Take an invitation back; for admins and owners, an owner's for owners.",
+        .tag = "Invitations",
+        .auth = AUTH_FULL,
+        .scopes = SCOPE_ADMIN,
+        .rate = RATE_WRITE,
+        .form = FORM_ENVELOPE,
+        .params = &invitation_params_schema,
+        .errors = {ERR_FORBIDDEN},
+        .command = &invitation_revoke_command,
+    },
+    {
+        .id = "invitation_show",
+        .method = HTTP_POST,
+        .path = "/api/v1/invitations/show",
+        .doc = "What an invitation is about, for whoever has its token.",
+        .tag = "Invitations",
+        .auth = AUTH_NONE,
+        .rate = RATE_LOGIN,
+        .form = FORM_ENVELOPE,
+        .body = &invitation_token_schema,
+        .output = &invitation_shown_schema,
+        .errors = {ERR_INVITATION_INVALID, ERR_INVITATION_EXPIRED},
+        .command = &invitation_show_command,
+    },
+    {
+        .id = "invitation_accept",
+        .method = HTTP_POST,
+        .path = "/api/v1/invitations/accept",
+        .doc = "Accept an invitation with the account of its address.",
+        .tag = "Invitations",
+        .auth = AUTH_FULL,
+        .rate = RATE_WRITE,
+        .form = FORM_ENVELOPE,
+        .body = &invitation_token_schema,
+        .output = &member_data_schema,
+        .errors = {ERR_INVITATION_INVALID, ERR_INVITATION_EXPIRED, ERR_INVITATION_OTHER,
+                   ERR_MEMBER_EXISTS, ERR_LIMIT},
+        .command = &invitation_accept_command,
+    },
+    {
+        .id = "invitation_page",
+        .method = HTTP_GET,
+        .path = "/accept-invitation",
+        .doc = "The page behind the link of an invitation, for browsers.",
+        .tag = "Pages",
+        .auth = AUTH_NONE,
+        .rate = RATE_READ,
+        .form = FORM_RAW,
+        .read = invitation_page_read,
+    },
+    {
+        .id = "invitation_script",
+        .method = HTTP_GET,
+        .path = "/invitation.js",
+        .doc = "The script of the page.",
+        .tag = "Pages",
+        .auth = AUTH_NONE,
+        .rate = RATE_READ,
+        .form = FORM_RAW,
+        .read = invitation_script_read,
     },
     {
         .id = "org_policy",
@@ -382,18 +481,19 @@ static const struct endpoint orgs_endpoints[] = {
 };
 
 static enum err orgs_start(struct engine *engine, const char **problem) {
-    (void)engine;
     (void)problem;
     auth_extend(&orgs_auth_extension);
+    invitation_page_open(engine_settings(engine));
     return ERR_OK;
 }
 
-static const struct table *const orgs_tables[] = {&organization_table,  &member_table,
-                                                  &api_key_table,       &policy_table,
-                                                  &member_policy_table, &compliance_note_table};
+static const struct table *const orgs_tables[] = {
+    &organization_table,  &member_table,          &api_key_table,   &policy_table,
+    &member_policy_table, &compliance_note_table, &invitation_table};
 
 static const struct command_row *const orgs_jobs[] = {
-    &organizations_purge_command, &policies_sweep_command, &members_suspend_command};
+    &organizations_purge_command, &policies_sweep_command, &members_suspend_command,
+    &invitations_prune_command};
 
 const struct module orgs_module = {
     .name = "orgs",

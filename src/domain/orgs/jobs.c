@@ -7,6 +7,8 @@
  */
 #include "domain/orgs/jobs.h"
 
+#include "domain/mail/mail.h"
+#include "domain/orgs/invitations.h"
 #include "domain/orgs/keys.h"
 #include "domain/orgs/policy.h"
 #include "engine/audit.h"
@@ -23,6 +25,8 @@ static const struct purge_table {
     {&member_policy_table, MEMBER_POLICY_INDEX_PAIR},
     {&compliance_note_table, NOTE_INDEX_PAIR},
     {&policy_table, STORE_PRIMARY},
+    {&invitation_table, INVITATION_INDEX_PAIR},
+    {&mail_template_table, MAIL_TEMPLATE_INDEX_PAIR},
 };
 
 /* True when nothing is left in this table. */

@@ -68,8 +68,8 @@ static const struct field member_data_fields[] = {
 const struct schema member_data_schema =
     SCHEMA("MemberData", struct member_data, member_data_fields);
 
-static void member_reply(const struct command *command, const struct member *member,
-                         const struct user *user, struct outcome *outcome) {
+void member_reply(const struct command *command, const struct member *member,
+                  const struct user *user, struct outcome *outcome) {
     outcome->resource = user->id;
     outcome->organization = member->organization_id;
     yyjson_mut_val *data = outcome_data(outcome, command);

@@ -19,6 +19,10 @@ void member_put_new(struct store_tx *tx, const struct command *command,
 void member_remove(struct store_tx *tx, const struct command *command,
                    struct organization *organization, const struct member *member);
 
+/* The member, with its user, as the data of the reply. */
+void member_reply(const struct command *command, const struct member *member,
+                  const struct user *user, struct outcome *outcome);
+
 extern const struct schema members_params_schema;
 extern const struct schema members_data_schema;
 extern const struct schema member_add_schema;

@@ -96,8 +96,7 @@ const struct table member_policy_table = {
     .person = {.kind = PERSON_KEPT,
                .of = "members",
                .index = MEMBER_POLICY_INDEX_PAIR,
-               .by = {offsetof(struct member, organization_id), offsetof(struct member, user_id)},
-               .by_count = 2},
+               .by = {"organization_id", "user_id"}},
     .doc = "Exceptions from policies for single members.",
 };
 
@@ -162,7 +161,6 @@ const struct table compliance_note_table = {
     .person = {.kind = PERSON_KEPT,
                .of = "members",
                .index = NOTE_INDEX_PAIR,
-               .by = {offsetof(struct member, organization_id), offsetof(struct member, user_id)},
-               .by_count = 2},
+               .by = {"organization_id", "user_id"}},
     .doc = "How members comply with policies, as last judged.",
 };

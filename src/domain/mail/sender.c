@@ -1,0 +1,81 @@
+/*
+ * Sending mails, see sender.h. With mail.folder each becomes a file ID.eml there, written beside
+ * and renamed, so that whoever looks finds whole mails; not synced, for the loop does not wait for
+ * a disk, and the folder is for development. A mail sent twice is the same file twice.
+ */
+#include "domain/mail/sender.h"
+
+#include "domain/mail/templates.h"
+#include "os/files.h"
+
+static bool sender_is_ready(const struct settings *settings) {
+    return settings_text(settings, SETTING_MAIL_FOLDER_ID).len > 0;
+}
+
+static uint32_t sender_room(void) {
+    return OUTBOX_FLIGHTS_MAX;
+}
+
+static void send_to_folder(struct outbox_delivery *delivery, struct str folder,
+                           struct str message) {
+    char path[FILE_PATH_BYTES_MAX];
+    struct buf out = buf_over(path, sizeof(path));
+    buf_put_str(&out, folder);
+    buf_put_byte(&out, '/');
+    id_format(delivery->row.id, &out);
+    buf_put_c(&out, ".eml");
+    buf_put_byte(&out, '\0');
+    CHECK(!out.is_full); /* the setting's limit leaves room */
+    if (file_put_unsynced(path, message, 0600) == ERR_OK) {
+        outbox_finish(delivery, OUTBOX_DELIVERED, STR_NONE);
+    } else {
+        outbox_finish(delivery, OUTBOX_RETRY, STR("The folder mail.folder cannot be written."));
+    }
+}
+
+/* The payload is ours: what cannot be read was written by another version. */
+static enum err mail_read(struct outbox_delivery *delivery, struct mail *mail) {
+    struct schema_faults *faults = ARENA_NEW(delivery->arena, struct schema_faults);
+    if (faults == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    return schema_decode(&mail_schema, delivery->row.payload, delivery->arena, mail, faults);
+}
+
+static enum err mail_make(struct outbox_delivery *delivery, struct str *message) {
+    const struct settings *settings = engine_settings(delivery->engine);
+    const struct store_view *view = store_snapshot(engine_store(delivery->engine));
+    struct mail_template_record own;
+    struct mail mail;
+    bool is_own = false;
+    enum err err = mail_read(delivery, &mail);
+    if (err == ERR_OK && SCHEMA_HAS(&mail_schema, &mail, organization_id)) {
+        err = mail_template_find(view, mail.organization_id, (enum mail_template)mail.template,
+                                 delivery->arena, &own);
+        is_own = err == ERR_OK;
+        err = err == ERR_NOT_FOUND ? ERR_OK : err;
+    }
+    if (err != ERR_OK) {
+        return err;
+    }
+    return mail_render(settings, &delivery->row, &mail, is_own ? &own : NULL, delivery->arena,
+                       message);
+}
+
+static void sender_send(struct outbox_delivery *delivery) {
+    const struct settings *settings = engine_settings(delivery->engine);
+    struct str message;
+    enum err err = mail_make(delivery, &message);
+    if (err != ERR_OK) {
+        outbox_finish(delivery, err == ERR_NO_MEMORY ? OUTBOX_RETRY : OUTBOX_REFUSED,
+                      str_from_c(err_row(err)->sentence));
+        return;
+    }
+    send_to_folder(delivery, settings_text(settings, SETTING_MAIL_FOLDER_ID), message);
+}
+
+const struct outbox_sender mail_sender = {
+    .is_ready = sender_is_ready,
+    .room = sender_room,
+    .send = sender_send,
+};

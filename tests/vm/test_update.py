@@ -1,0 +1,220 @@
+"""Updates of a whole machine: a disk with two slots, booted by UEFI. A good one stays, one that
+panics, breaks or is cut off goes back by itself, and the data is there in each case.
+
+The versions are built for this (image/image.mk): `old` and `new` take bundles of the tests' key.
+"""
+
+import os
+import random
+import re
+import subprocess
+import time
+
+from machine import PASSWORD, ROOT, Machine
+import harness
+from bundle import UPDATE, Bundle
+from harness import check, check_equal, check_in, check_status
+
+harness.TEST_SECONDS_MAX = 900  # several boots through the firmware and minutes of trial
+
+FILES = os.path.join(ROOT, 'build', 'vm')
+OLD, NEW, BAD = '0.1.0', '9.0.0', '8.0.0'
+TRIAL_SECONDS_MAX = 200  # a minute of health, and a busy machine
+STEP_SECONDS_MAX = 200
+EMAIL = 'root@example.com'
+
+
+class Updating(Machine):
+    """Boots from the old version's disk and has an administrator."""
+
+    def __init__(self):
+        super().__init__('uefi', boot='later', data_mib=0, memory=256)
+        self.boot = self.path('boot.qcow2')
+        subprocess.run(['qemu-img', 'create', '-q', '-f', 'qcow2', '-F', 'raw', '-b',
+                        os.path.join(FILES, 'old.raw'), self.boot], check=True)
+
+    def start(self):
+        super().start()
+        if os.path.exists(self.path('has-admin')):
+            return self
+        token = self.wait_console(r'/setup#([A-Za-z0-9_-]{43})\s').group(1)
+        reply = self.client().post('/api/v1/setup/admin', {
+            'token': token, 'email': EMAIL, 'password': PASSWORD})
+        check(reply.status in (200, 201), reply.text[:300])
+        with open(self.path('has-admin'), 'w', encoding='utf-8'):
+            return self
+
+    def state(self):
+        return self.login(EMAIL).get(UPDATE).data
+
+    def version(self):
+        return self.state()['running_version']
+
+    def send(self, name):
+        """Uploads and requests; the machine then ends by itself, to be started anew."""
+        client = self.login(EMAIL)
+        reply = Bundle(os.path.join(FILES, name)).send(client)
+        check_status(reply, 200)
+        reply = client.post(UPDATE + '/install', {})
+        check_status(reply, 202)
+        self.close_clients()
+
+    def await_end(self):
+        """The machine restarts, which ends QEMU here."""
+        self.close_clients()
+        self.wait_end(STEP_SECONDS_MAX)
+
+    def power_off(self):
+        self.power_button()
+        self.wait_end()
+
+    def slots(self):
+        """Names of the files in both slots, read from the disk of a machine that is off."""
+        raw = self.path('look.raw')
+        subprocess.run(['qemu-img', 'convert', '-O', 'raw', self.boot, raw], check=True)
+        found = []
+        for start in (1, 17):
+            listing = subprocess.run(['mdir', '-b', '-i', f'{raw}@@{start}M', '::EFI/BOOT'],
+                                     check=True, capture_output=True, text=True).stdout
+            found.append({os.path.basename(line) for line in listing.split()})
+        os.remove(raw)
+        return found
+
+
+def confirmed(machine):
+    machine.wait_console(f'version {NEW} has proved itself', TRIAL_SECONDS_MAX)
+
+
+def test_good_update_stays():
+    with Updating() as machine:
+        ada = machine.register('ada')
+        check_equal(machine.version(), OLD)
+        machine.send('new.bundle')
+        machine.await_end()
+        check_in('an update is to be tried', machine.console(), 'the console')
+        machine.start()
+        check_in('is on trial', machine.console())
+        data = machine.state()
+        check_equal((data['running_version'], data['update']['state']), (NEW, 'installed'))
+        machine.login(ada)
+        confirmed(machine)
+        machine.power_off()
+        check_equal(machine.slots(), [{'SPARE.EFI', 'VERSION'}, {'BOOTX64.EFI', 'VERSION'}])
+        machine.start()  # by itself now
+        check_equal(machine.version(), NEW)
+        check('is on trial' not in machine.console(), 'the trial is over')
+        machine.login(ada)
+        reply = Bundle(os.path.join(FILES, 'bad.bundle')).begin(machine.login(EMAIL))
+        check_status(reply, 409, reason='UPDATE_NOT_NEWER')
+
+
+def test_update_that_panics_goes_back():
+    with Updating() as machine:
+        ada = machine.register('ada')
+        machine.send('bad.bundle')
+        machine.await_end()
+        machine.spawn()  # the trial: no /init, so the kernel panics and restarts
+        machine.await_end()
+        machine.start()
+        check_in(f'VERSION {BAD} DID NOT PROVE ITSELF', machine.console())
+        check_equal(machine.version(), OLD)
+        machine.login(ada)
+        machine.power_off()
+        machine.start()
+        check('DID NOT PROVE' not in machine.console(), 'told once')
+        check_equal(machine.version(), OLD)
+
+
+def test_update_whose_server_fails_goes_back():
+    """The trial finds a setting that stops its start."""
+    with Updating() as machine:
+        machine.send('new.bundle')
+        machine.await_end()
+        machine.extra = ['-fw_cfg', 'name=opt/coffer/no-such-thing,string=1']
+        machine.spawn()
+        machine.await_end()
+        check_in('did not prove itself', machine.console())
+        machine.extra = []
+        machine.start()
+        check_in(f'VERSION {NEW} DID NOT PROVE ITSELF', machine.console())
+        check_equal(machine.version(), OLD)
+        # And a second time, for good.
+        machine.send('new.bundle')
+        machine.await_end()
+        machine.start()
+        confirmed(machine)
+        check_equal(machine.version(), NEW)
+
+
+def test_plug_pulled_during_upload():
+    with Updating() as machine:
+        client = machine.login(EMAIL)
+        new = Bundle(os.path.join(FILES, 'new.bundle'))
+        check_status(new.begin(client), 201)
+        check_status(new.put(client, 0), 200)
+        machine.pull_plug()
+        machine.start()
+        data = machine.state()
+        check_equal((data['running_version'], data['update']['state'],
+                     data['update']['parts_received']), (OLD, 'uploading', 1))
+
+
+def test_plug_pulled_during_installation():
+    """At random moments from the request on: after each there is one system that starts, and what
+    was asked for is tried in the end."""
+    seed = int(os.environ.get('TEST_SEED') or time.time())
+    print(f'  TEST_SEED={seed}')
+    moments = random.Random(seed)
+    with Updating() as machine:
+        ada = machine.register('ada')
+        machine.send('new.bundle')
+        for _ in range(4):
+            machine.wait('installs', lambda: re.search(
+                'waits for its installation|is on trial', machine.console()))
+            time.sleep(moments.uniform(0, 2))
+            machine.pull_plug()
+            active = [names for names in machine.slots() if 'BOOTX64.EFI' in names]
+            check_equal(len(active), 1, 'slots that start')
+            machine.spawn()
+        while not started(machine):
+            machine.spawn()
+        machine.login(ada)
+        check(machine.version() in (OLD, NEW), machine.version())
+        machine.pull_plug()
+
+
+def started(machine):
+    """True when it serves for good, false when it has restarted for the update first."""
+    def decided():
+        if not machine.is_running():
+            return 'ended'
+        if not machine.serves():
+            return None
+        is_trial = 'is on trial' in machine.console()
+        return 'serves' if is_trial or machine.state()['update']['state'] != 'requested' else None
+    return harness.wait_until(decided, 'serves or ends', STEP_SECONDS_MAX) == 'serves'
+
+
+def test_plug_pulled_in_the_trial_and_behind_it():
+    with Updating() as machine:
+        ada = machine.register('ada')
+        machine.send('new.bundle')
+        machine.await_end()
+        machine.start()
+        check_equal(machine.version(), NEW)
+        machine.pull_plug()
+        machine.start()
+        check_in(f'VERSION {NEW} DID NOT PROVE ITSELF', machine.console())
+        check_equal(machine.version(), OLD)
+        machine.login(ada)
+        machine.send('new.bundle')
+        machine.await_end()
+        machine.start()
+        confirmed(machine)
+        machine.pull_plug()
+        machine.start()
+        check_equal(machine.version(), NEW)
+        machine.login(ada)
+
+
+harness.main(globals())
