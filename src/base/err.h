@@ -159,6 +159,22 @@
         "The login waited too long for its code; log in again.")                                   \
     ROW(PENDING_NONE, "AUTHENTICATION_ERROR", "TOKEN_INVALID", 401,                                \
         "No login waits for a code here; log in with the password first.")                         \
+    /* passkeys */                                                                                 \
+    ROW(CHALLENGE, "AUTHENTICATION_ERROR", "CHALLENGE_INVALID", 401,                               \
+        "The challenge is unknown, used or too old; begin again.")                                 \
+    ROW(PASSKEY_WRONG, "AUTHENTICATION_ERROR", "PASSKEY_INVALID", 401,                             \
+        "The passkey is not known here, or its answer does not fit.")                              \
+    ROW(PASSKEY_ORIGIN, "AUTHENTICATION_ERROR", "ORIGIN_MISMATCH", 401,                            \
+        "The answer is for another site; see the settings webauthn.origins and webauthn.rp-id.")   \
+    ROW(PASSKEY_UNVERIFIED, "AUTHENTICATION_ERROR", "USER_VERIFICATION_REQUIRED", 401,             \
+        "The authenticator has to ask for PIN, finger or face; or log in with the password "       \
+        "first.")                                                                                  \
+    ROW(PASSKEY_COUNTER, "AUTHENTICATION_ERROR", "PASSKEY_COUNTER", 401,                           \
+        "The passkey's counter went back: it may have been copied; register it anew.")             \
+    ROW(PASSKEY_EXISTS, "AUTHENTICATION_ERROR", "PASSKEY_EXISTS", 401,                             \
+        "This passkey is registered already.")                                                     \
+    ROW(FACTOR_NEEDED, "BAD_REQUEST", "FACTOR_REQUIRED", 400,                                      \
+        "The policy of an organization asks for this; set up another one first.")                  \
     /* links in mails */                                                                           \
     ROW(LINK_INVALID, "TOKEN_INVALID", "TOKEN_INVALID", 401,                                       \
         "The link is not complete, used or replaced by a newer one; ask for another.")             \

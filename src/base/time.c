@@ -110,6 +110,11 @@ void time_format_naive(int64_t time_us, struct buf *out) {
     }
 }
 
+void time_format_offset(int64_t time_us, struct buf *out) {
+    time_format_naive(time_us, out);
+    buf_put_c(out, "+00:00");
+}
+
 void time_format_http(int64_t time_us, struct buf *out) {
     static const char weekdays[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
     static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",

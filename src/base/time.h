@@ -27,6 +27,8 @@ void time_format_rfc3339(int64_t time_us, struct buf *out);
 /* The same without zone, fraction left out when zero: the form of dumped objects in the identity
  * contract. */
 void time_format_naive(int64_t time_us, struct buf *out);
+/* The same with "+00:00" behind it: the form of passkeys there. */
+void time_format_offset(int64_t time_us, struct buf *out);
 /* Sat, 21 Nov 2026 07:35:32 GMT (RFC 9110, 5.6.7) */
 void time_format_http(int64_t time_us, struct buf *out);
 /* RFC 3339 date-time with any offset or none (= UTC), 0 to 9 fraction digits; or a bare date. */

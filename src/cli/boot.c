@@ -20,8 +20,8 @@
 enum { KEY_TEXT_BYTES_MAX = 256 };
 
 const struct module *const cli_modules[] = {
-    &mail_module,  &auth_module,  &totp_module,       &recovery_module,  &orgs_module,
-    &admin_module, &audit_module, &monitoring_module, &appliance_module,
+    &mail_module, &auth_module,  &totp_module,  &passkey_module,    &recovery_module,
+    &orgs_module, &admin_module, &audit_module, &monitoring_module, &appliance_module,
 };
 const uint32_t cli_module_count = COUNT_OF(cli_modules);
 

@@ -83,7 +83,7 @@ int cli_audit(struct cli_options *options); /* audit verify DIR */
 int cli_openapi(struct cli_options *options);
 int cli_settings(struct cli_options *options);
 int cli_health(struct cli_options *options); /* health URL */
+int cli_mail(struct cli_options *options);   /* mail test ADDRESS... */
 int cli_image(struct cli_options *options);  /* image update FILE */
-int cli_mail(struct cli_options *options);   /* mail test ADDRESS */
 
 #endif

@@ -1,12 +1,12 @@
 /*
  * Outgoing mail from the settings: the client that serve and the tools share, and
  *
- *     coffer mail test ADDRESS
+ *     coffer mail test ADDRESS...
  *
- * which sends one mail to a person who wants to know whether the settings are right, and shows the
- * dialogue with the server. Exit code 0: the server took it; 1: it did not.
+ * which sends a mail to a person who wants to know whether the settings are right, and shows the
+ * dialogue with the server; to several addresses one after the other. Exit code 0: the server took
+ * them all; 1: it did not.
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "base/time.h"
@@ -115,22 +115,19 @@ void cli_mail_reload(struct cli_mail *mail) {
 /* ---- coffer mail test ---- */
 
 struct mail_test {
+    struct cli_options *options;
     struct loop *loop;
-    enum smtp_outcome outcome;
-    char detail[SMTP_DETAIL_BYTES_MAX];
+    struct cli_mail mail;
+    uint32_t word; /* of the address whose turn it is; the first is "test" */
+    bool is_over;
+    int code;
 };
+
+static struct mail_test the_test;
 
 static void on_trace(void *ctx, const char *line) {
     (void)ctx;
     cli_say("  %s", line);
-}
-
-static void on_done(void *ctx, uint64_t handle, enum smtp_outcome outcome, const char *detail) {
-    struct mail_test *test = ctx;
-    (void)handle;
-    test->outcome = outcome;
-    snprintf(test->detail, sizeof test->detail, "%s", detail);
-    loop_stop(test->loop, 0);
 }
 
 /* RFC 5322, 3.3: as HTTP writes it, but with a zone in digits. */
@@ -156,55 +153,87 @@ static void test_mail_make(struct str from, struct str to, struct buf *out) {
                    "If you can read this, Coffer can send mail.\r\n");
 }
 
-static int report(const struct mail_test *test, const char *address) {
-    switch (test->outcome) {
+static void report(struct mail_test *test, enum smtp_outcome outcome, const char *detail) {
+    const char *address = test->options->words[test->word];
+    switch (outcome) {
     case SMTP_DELIVERED:
         cli_say("The server has taken the mail for %s. If it does not arrive, look into the "
                 "server's log and into the spam folder.",
                 address);
-        return 0;
+        return;
     case SMTP_RETRY_LATER:
-        return cli_fail("not sent: %s", test->detail);
+        test->code = cli_fail("%s: not sent: %s", address, detail);
+        return;
     case SMTP_REFUSED:
-        return cli_fail("refused: %s", test->detail);
+        test->code = cli_fail("%s: refused: %s", address, detail);
+        return;
     }
-    return CLI_EXIT_FAILED;
 }
 
-static int mail_test(struct cli_options *options, const char *address) {
-    static struct mail_test test;
-    struct cli_mail mail;
+static void test_next(struct mail_test *test);
+
+static void on_done(void *ctx, uint64_t handle, enum smtp_outcome outcome, const char *detail) {
+    struct mail_test *test = ctx;
+    CHECK(handle == test->word);
+    report(test, outcome, detail);
+    test_next(test);
+}
+
+/* Perhaps before the loop has begun. */
+static void test_stop(struct mail_test *test) {
+    test->is_over = true;
+    loop_stop(test->loop, 0);
+}
+
+/* Sends to the next address; after the last one the loop ends. */
+static void test_next(struct mail_test *test) {
     char memory[MAIL_TEST_BYTES_MAX];
     struct buf bytes = buf_over(memory, sizeof memory);
-    struct smtp_options smtp_options = smtp_options_of(options->settings);
+    test->word += 1;
+    if (test->word == test->options->word_count) {
+        test_stop(test);
+        return;
+    }
+    const char *address = test->options->words[test->word];
     struct smtp_message message = {
-        .sender = settings_text(options->settings, SETTING_MAIL_FROM_ID),
+        .sender = settings_text(test->options->settings, SETTING_MAIL_FROM_ID),
         .recipient = str_from_c(address),
     };
+    test_mail_make(message.sender, message.recipient, &bytes);
+    message.bytes = buf_str(&bytes);
+    if (bytes.is_full ||
+        smtp_send(test->mail.smtp, &message, test->word, on_done, test) != ERR_OK) {
+        test->code = cli_fail("%s, or mail.from, is not a mail address", address);
+        test_stop(test);
+    }
+}
+
+static int mail_test(struct cli_options *options) {
+    struct mail_test *test = &the_test;
+    struct smtp_options smtp_options = smtp_options_of(options->settings);
+    test->options = options;
     smtp_options.on_trace = on_trace;
     if (smtp_options.host.len == 0) {
         return cli_fail("no mail server is set; give its name as mail.smtp-host");
     }
-    if (loop_open(&test.loop, MAIL_LOOP_ROOM, MAIL_LOOP_ROOM) != ERR_OK) {
+    if (loop_open(&test->loop, MAIL_LOOP_ROOM, MAIL_LOOP_ROOM) != ERR_OK) {
         return cli_fail("the event loop cannot be opened");
     }
-    if (!mail_open(&mail, options->settings, test.loop, &smtp_options)) {
+    if (!mail_open(&test->mail, options->settings, test->loop, &smtp_options)) {
         return CLI_EXIT_FAILED;
     }
-    test_mail_make(message.sender, message.recipient, &bytes);
-    message.bytes = buf_str(&bytes);
-    if (bytes.is_full || smtp_send(mail.smtp, &message, 0, on_done, &test) != ERR_OK) {
-        return cli_fail("%s, or mail.from, is not a mail address", address);
+    test_next(test);
+    if (!test->is_over) {
+        (void)loop_run(test->loop);
     }
-    (void)loop_run(test.loop);
-    smtp_close(mail.smtp);
-    return report(&test, address);
+    smtp_close(test->mail.smtp);
+    return test->code;
 }
 
 int cli_mail(struct cli_options *options) {
-    if (options->word_count != 2 || strcmp(options->words[0], "test") != 0) {
-        cli_fail("usage: coffer mail test ADDRESS");
+    if (options->word_count < 2 || strcmp(options->words[0], "test") != 0) {
+        cli_fail("usage: coffer mail test ADDRESS...");
         return CLI_EXIT_USAGE;
     }
-    return mail_test(options, options->words[1]);
+    return mail_test(options);
 }

@@ -55,7 +55,7 @@ void cli_help(void) {
         "  coffer health URL       ask the server on this machine how it is\n"
         "  coffer image update FILE\n"
         "                          have a signed bundle installed at the machine's next start\n"
-        "  coffer mail test ADDRESS\n"
+        "  coffer mail test ADDRESS...\n"
         "                          send a mail with the settings, show what the server says\n"
         "  coffer openapi          print the OpenAPI document\n"
         "  coffer settings         print all settings with their values\n"

@@ -151,17 +151,38 @@ static bool text_is_plain(struct str text) {
     return utf8_is_valid(text);
 }
 
+/* Settings that are one of a few words. */
+enum { WORDS_MAX = 4 };
+struct word_setting {
+    enum setting id;
+    const char *words[WORDS_MAX];
+    const char *need; /* for people */
+};
+static const struct word_setting word_settings[] = {
+    {SETTING_LOG_LEVEL_ID, {"debug", "info", "warn", "error"}, "debug, info, warn or error"},
+    {SETTING_SMTP_SECURITY_ID,
+     {"starttls", "tls", "optional", "none"},
+     "starttls, tls, optional or none"},
+    {SETTING_WEBAUTHN_VERIFICATION_ID,
+     {"required", "preferred", "discouraged"},
+     "required, preferred or discouraged"},
+};
+
+static bool word_fits(const struct word_setting *row, struct str text) {
+    for (uint32_t i = 0; i < WORDS_MAX && row->words[i] != NULL; i++) {
+        if (str_equal(text, str_from_c(row->words[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* What a text must be besides its length; NULL when it is. */
 static const char *text_need(enum setting id, struct str text) {
-    if (id == SETTING_LOG_LEVEL_ID) {
-        bool is_level = str_equal(text, STR("debug")) || str_equal(text, STR("info")) ||
-                        str_equal(text, STR("warn")) || str_equal(text, STR("error"));
-        return is_level ? NULL : "debug, info, warn or error";
-    }
-    if (id == SETTING_SMTP_SECURITY_ID) {
-        bool is_known = str_equal(text, STR("starttls")) || str_equal(text, STR("tls")) ||
-                        str_equal(text, STR("optional")) || str_equal(text, STR("none"));
-        return is_known ? NULL : "starttls, tls, optional or none";
+    for (uint32_t i = 0; i < COUNT_OF(word_settings); i++) {
+        if (word_settings[i].id == id) {
+            return word_fits(&word_settings[i], text) ? NULL : word_settings[i].need;
+        }
     }
     if (id == SETTING_PUBLIC_URL_ID) {
         bool is_origin = str_starts(text, STR("https://")) || str_starts(text, STR("http://"));

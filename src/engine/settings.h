@@ -83,6 +83,16 @@
         "How long a login waits for its second factor.")                                           \
     ROW(FACTOR_SETUP_SECONDS, "factor.setup-time", SECONDS, "600", 10, 86400,                      \
         "How long a new second factor waits for its first code.")                                  \
+    ROW(WEBAUTHN_RP_ID, "webauthn.rp-id", TEXT, "", 0, 253,                                        \
+        "Domain that passkeys belong to; empty = the host of public-url. Never change it.")        \
+    ROW(WEBAUTHN_RP_NAME, "webauthn.rp-name", TEXT, "", 0, 64,                                     \
+        "Name that browsers show for it; empty = name.")                                           \
+    ROW(WEBAUTHN_ORIGINS, "webauthn.origins", TEXT, "", 0, 1024,                                   \
+        "Origins whose pages use passkeys, comma separated; empty = that of public-url.")          \
+    ROW(WEBAUTHN_VERIFICATION, "webauthn.user-verification", TEXT, "preferred", 1, 16,             \
+        "required, preferred or discouraged: PIN, finger or face at the authenticator.")           \
+    ROW(WEBAUTHN_SECONDS, "webauthn.time", SECONDS, "300", 1, 3600,                                \
+        "How long a passkey's challenge waits for its answer.")                                    \
     ROW(IDEMPOTENCY_SECONDS, "idempotency.time", SECONDS, "86400", 60, 2592000,                    \
         "How long the answer to an Idempotency-Key is kept.")                                      \
     ROW(MAIL_FOLDER, "mail.folder", TEXT, "", 0, 900,                                              \

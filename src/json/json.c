@@ -398,12 +398,18 @@ yyjson_mut_val *json_id_val(yyjson_mut_doc *doc, struct id id) {
 }
 
 yyjson_mut_val *json_time_val(yyjson_mut_doc *doc, int64_t time_us, enum field_time_form form) {
-    char text[32];
+    char text[40];
     struct buf out = buf_over(text, sizeof text);
-    if (form == TIME_FORM_RFC3339) {
-        time_format_rfc3339(time_us, &out);
-    } else {
+    switch (form) {
+    case TIME_FORM_NAIVE:
         time_format_naive(time_us, &out);
+        break;
+    case TIME_FORM_RFC3339:
+        time_format_rfc3339(time_us, &out);
+        break;
+    case TIME_FORM_OFFSET:
+        time_format_offset(time_us, &out);
+        break;
     }
     CHECK(!out.is_full);
     return yyjson_mut_strncpy(doc, out.data, out.len);

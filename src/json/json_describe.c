@@ -145,7 +145,7 @@ static void describe_type(yyjson_mut_doc *doc, yyjson_mut_val *object, const str
     case FIELD_TIME:
         add_type(doc, object, "string", may_be_null);
         /* The naive form has no zone, so it is no date-time of RFC 3339. */
-        if (is_input || field->time_form == TIME_FORM_RFC3339) {
+        if (is_input || field->time_form != TIME_FORM_NAIVE) {
             json_add_str(doc, object, "format", STR("date-time"));
         }
         return;

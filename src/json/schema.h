@@ -46,6 +46,7 @@ enum field_format {
 enum field_time_form {
     TIME_FORM_NAIVE,   /* 2026-11-21T07:35:32[.123456] */
     TIME_FORM_RFC3339, /* with microseconds and Z */
+    TIME_FORM_OFFSET,  /* 2026-11-21T07:35:32[.123456]+00:00 */
 };
 
 enum {

@@ -156,23 +156,6 @@ static void watch_update(struct client *client) {
 /* --- TLS ---------------------------------------------------------------------------------------
  */
 
-static void handshake_step(struct client *client) {
-    CHECK(client->state == CLIENT_HANDSHAKE);
-    const char *what = tls_client_problem(client->tls);
-    if (what != NULL || tls_is_closed(client->tls)) {
-        client_fail(client, what != NULL ? what : "the server ended TLS before it began");
-    } else if (client->has_ended) {
-        client_fail(client, "the server closed the connection when TLS was to begin");
-    } else if (tls_is_open(client->tls)) {
-        tls_client_handshake_finish(client->tls);
-        client->state = CLIENT_OPEN;
-        watch_update(client);
-        client->handler->on_open(client);
-    } else {
-        watch_update(client);
-    }
-}
-
 /* The buffers change hands: what was in them is over. */
 static enum err handshake_start(struct client *client) {
     struct net_address address;
@@ -214,11 +197,17 @@ static const char *reading_problem(const struct client *client) {
     return what != NULL ? what : "the server closed the connection";
 }
 
+/* The owner's callback may have closed the connection, and even opened another one. */
+static bool is_same(const struct client *client, uint32_t open_number) {
+    return client->open_number == open_number && client->state != CLIENT_CLOSED;
+}
+
 static void open_step(struct client *client) {
     CHECK(client->state == CLIENT_OPEN);
     bool is_over = client->has_ended || (client->tls != NULL && tls_is_closed(client->tls));
+    uint32_t open_number = client->open_number;
     client->handler->on_progress(client);
-    if (client->state == CLIENT_CLOSED) {
+    if (!is_same(client, open_number)) {
         return;
     }
     if (is_over) {
@@ -228,15 +217,42 @@ static void open_step(struct client *client) {
     }
 }
 
-static void bytes_move(struct client *client) {
-    if (!socket_flush(client) || !socket_fill(client)) {
-        client_fail(client, "the connection broke");
-        return;
+/* What the server said in one breath with the end of the handshake is in the engine already, and no
+ * event will tell of it. */
+static void opened(struct client *client) {
+    uint32_t open_number = client->open_number;
+    client->state = CLIENT_OPEN;
+    watch_update(client);
+    client->handler->on_open(client);
+    if (is_same(client, open_number) && client->state == CLIENT_OPEN) {
+        open_step(client);
     }
+}
+
+static void handshake_step(struct client *client) {
+    CHECK(client->state == CLIENT_HANDSHAKE);
+    const char *what = tls_client_problem(client->tls);
+    if (what != NULL || tls_is_closed(client->tls)) {
+        client_fail(client, what != NULL ? what : "the server ended TLS before it began");
+    } else if (client->has_ended) {
+        client_fail(client, "the server closed the connection when TLS was to begin");
+    } else if (tls_is_open(client->tls)) {
+        tls_client_handshake_finish(client->tls);
+        opened(client);
+    } else {
+        watch_update(client);
+    }
+}
+
+/* A broken connection may still hold what the server said before: a refusal in the middle of our
+ * message, for one. So it is read first, and the break counts as the end. */
+static void bytes_move(struct client *client) {
+    bool is_whole = socket_flush(client);
+    is_whole = socket_fill(client) && is_whole;
     /* The engine may have an answer at once: the next flight of the handshake, or an alert. */
-    if (!socket_flush(client)) {
-        client_fail(client, "the connection broke");
-    } else if (client->state == CLIENT_HANDSHAKE) {
+    is_whole = socket_flush(client) && is_whole;
+    client->has_ended = client->has_ended || !is_whole;
+    if (client->state == CLIENT_HANDSHAKE) {
         handshake_step(client);
     } else {
         open_step(client);
@@ -305,9 +321,7 @@ static void connected(struct client *client) {
     }
     loop_timer_set(client->world->loop, &client->timer, client->deadline_us);
     if (!client->is_tls_wanted) {
-        client->state = CLIENT_OPEN;
-        watch_update(client);
-        client->handler->on_open(client);
+        opened(client);
     } else if (handshake_start(client) != ERR_OK) {
         client_drop(client);
         client->handler->on_end(client, client->problem);
@@ -419,6 +433,7 @@ void client_open(struct client *client, const struct client_world *world,
     client->port = port;
     client->is_tls_wanted = is_tls;
     client->has_ended = false;
+    client->open_number += 1;
     client->deadline_us = deadline_us;
     client->tls = NULL;
     client->in_from = 0;

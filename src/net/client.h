@@ -58,7 +58,8 @@ struct client {
     uint32_t host_len;
     uint16_t port;
     bool is_tls_wanted;
-    bool has_ended; /* the peer sends no more */
+    bool has_ended;       /* the peer sends no more */
+    uint32_t open_number; /* of client_open: tells whether a callback has begun anew */
     int64_t deadline_us;
     struct dns_addresses addresses;
     uint32_t address_index;

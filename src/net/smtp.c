@@ -426,11 +426,13 @@ static bool message_keep(struct smtp_conn *conn, const struct smtp_message *mess
 
 /* What it takes to begin a message there; the least first. */
 static uint32_t conn_rank(const struct smtp_conn *conn) {
-    bool is_open = conn->client.state == CLIENT_OPEN;
-    if (is_open && conn->session.state == SMTP_READY) {
+    if (conn->client.state == CLIENT_OPEN && conn->session.state == SMTP_READY) {
         return 0;
     }
-    return conn->client.state == CLIENT_CLOSED ? 1 : 2;
+    if (conn->client.state == CLIENT_OPEN && conn->session.state == SMTP_RSET) {
+        return 1;
+    }
+    return conn->client.state == CLIENT_CLOSED ? 2 : 3;
 }
 
 static struct smtp_conn *conn_choose(struct smtp_client *smtp) {

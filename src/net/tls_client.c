@@ -131,13 +131,13 @@ const char *tls_client_problem(const struct tls *tls) {
         return "a signature in its certificate chain is wrong";
     case BR_ERR_X509_UNSUPPORTED:
         return "its certificate uses an algorithm that is not supported (SHA-1, Ed25519)";
-    case BR_ERR_UNSUPPORTED_VERSION:
     case BR_ERR_RECV_FATAL_ALERT + ALERT_PROTOCOL_VERSION:
         return "it does not speak TLS 1.2";
     case BR_ERR_RECV_FATAL_ALERT + ALERT_HANDSHAKE_FAILURE:
         return "it has no cipher in common with us";
+    case BR_ERR_UNSUPPORTED_VERSION:
     case BR_ERR_BAD_VERSION:
-        return "what it sends is not TLS; does it want STARTTLS, or another port?";
+        return "what it sends is not TLS 1.2; does it want STARTTLS, or another port?";
     default:
         return error >= BR_ERR_X509_OK && error <= BR_ERR_X509_NOT_TRUSTED
                    ? "its certificate chain cannot be used"

@@ -10,7 +10,8 @@ import ssl
 import threading
 
 SEEN_FOLDER = os.environ.get('COFFER_SEEN_FOLDER')
-BARE_PATHS = ('/.well-known/', '/openapi.json', '/docs', '/metrics', '/health')
+BARE_PATHS = ('/.well-known/', '/openapi.json', '/docs', '/metrics', '/health',
+              '/api/v1/auth/webauthn/register/begin', '/api/v1/auth/webauthn/login/begin')
 
 _seen_lock = threading.Lock()
 

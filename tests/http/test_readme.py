@@ -12,6 +12,7 @@ import subprocess
 import harness
 from harness import check, check_equal, check_in
 from server import ROOT, Server, clean_environment, program_path
+from smtp_server import Pki, SmtpServer
 
 SETTINGS = {}
 URL = 'https://localhost:8443'
@@ -54,13 +55,16 @@ def run_parts(parts, folder, variables=()):
     return outputs
 
 
-def run_block(name, server):
+def run_block(name, server, replacements=()):
     """Runs a block of the README and checks what it promises."""
     build = os.path.join(server.folder, 'build')
     if not os.path.exists(build):
         os.mkdir(build)
         os.symlink(server.program, os.path.join(build, 'coffer'))
     script = blocks()[name].replace(URL, f'https://localhost:{server.https_port}')
+    for old, new in replacements:
+        check_in(old, script)
+        script = script.replace(old, new)
     parts = parts_of(script)
     check(sum(len(promised) for _commands, promised in parts) > 0, f'{name} promises nothing')
     for (commands, promised), output in zip(parts, run_parts(parts, server.folder)):
@@ -90,6 +94,17 @@ def test_what_needs_the_server_stopped():
         server.start()
         check_equal(server.login('bob@example.com', 'Correct-Horse-42').status, 200)
         check('/setup#' not in server.log()[server.log_start:], 'there is an administrator')
+
+
+def test_mail():
+    with Server() as server:
+        pki = Pki(server.folder)
+        users = {'coffer@example.com': 'correct horse battery staple'}
+        with SmtpServer(identity=pki.identity('localhost'), users=users) as mail_server:
+            there = f'localhost\nmail.smtp-port = {mail_server.port}\n' \
+                    f'net.trust-store = {pki.authority}\n'
+            run_block('mail', server, [('mail.example.com\n', there)])
+            check_equal(mail_server.mails[0].recipients, ['TO:<you@example.com>'])
 
 
 def test_all_blocks_are_run():

@@ -137,7 +137,8 @@ def test_a_login_waits_for_its_code(server):
     user = enrolled(server)
     reply = pending(server, user)
     check_equal(set(reply.data), {'requires_totp', 'mfa_required', 'temp_token', 'expires_in',
-                                  'code'})
+                                  'code', 'methods'})
+    check_equal(reply.data['methods'], ['totp'])
     check_equal((reply.data['requires_totp'], reply.data['mfa_required'], reply.data['code'],
                  reply.data['expires_in']), (True, True, '2FA_REQUIRED', 300))
     check(re.fullmatch(r'[A-Za-z0-9_-]{43}', reply.data['temp_token']))

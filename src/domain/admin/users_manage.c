@@ -182,7 +182,7 @@ const struct command_row user_reactivate_command = {
 static void factors_apply(struct store_tx *tx, const struct command *command,
                           struct outcome *outcome) {
     struct user user = target(tx, command);
-    user_forget_factors(tx, &user, command->now_us);
+    user_forget_factors(tx, command, &user);
     target_put(tx, command, &user);
     session_revoke_all(tx, command, user.id, "factors_reset");
     outcome->message = "A login no longer asks for a second factor";

@@ -135,7 +135,8 @@ enum { FAILURES_INDEX_EXPIRES };
 extern const char *const user_status_names[];
 
 extern const struct module auth_module;
-extern const struct module totp_module;     /* second factor: one-time codes */
+extern const struct module totp_module; /* second factor: one-time codes */
+extern const struct module passkey_module;
 extern const struct module recovery_module; /* confirming the address, a lost password */
 extern const struct authenticator auth_authenticator;
 
@@ -168,7 +169,7 @@ bool user_any_admin(const struct store_view *view, struct arena *arena);
 bool user_is_last_admin(const struct store_view *view, const struct user *user,
                         struct arena *arena);
 /* Removes all second factors, and their marks from *user, which the caller puts. */
-void user_forget_factors(struct store_tx *tx, struct user *user, int64_t now_us);
+void user_forget_factors(struct store_tx *tx, const struct command *command, struct user *user);
 /* ERR_NOT_FOUND only for those who never were, and for erased ones. */
 enum err user_get_closed(const struct store_view *view, struct id id, struct arena *arena,
                          struct user *user);
@@ -237,6 +238,10 @@ struct auth_extension {
      * up a second factor. */
     bool (*login)(struct store_tx *tx, const struct command *command, struct user *user,
                   struct outcome *outcome);
+    /* Taking a second factor down: would the bits that are left break a policy that those of now
+     * keep? ERR_FACTOR_NEEDED. */
+    enum err (*factors_check)(const struct store_view *view, const struct command *command,
+                              const struct user *user, uint32_t left);
     /* Closing an account: may it go (ERR_LAST_OWNER), and what goes with it. */
     enum err (*close_check)(const struct store_view *view, struct id user_id, struct arena *arena);
     void (*close_apply)(struct store_tx *tx, const struct command *command, struct id user_id);

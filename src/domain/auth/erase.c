@@ -88,7 +88,7 @@ static void user_blank(struct user *user) {
 void user_erase(struct store_tx *tx, const struct command *command, struct user *user) {
     auth_extension()->close_apply(tx, command, user->id);
     person_erase(tx, command, user->id);
-    user_forget_factors(tx, user, command->now_us);
+    user_forget_factors(tx, command, user);
     if (user->status != USER_DELETED) {
         user->deleted_at = command->now_us;
         SCHEMA_SET(&user_schema, user, deleted_at);

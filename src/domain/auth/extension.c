@@ -22,6 +22,15 @@ static bool no_login(struct store_tx *tx, const struct command *command, struct 
     return false;
 }
 
+static enum err no_factors_check(const struct store_view *view, const struct command *command,
+                                 const struct user *user, uint32_t left) {
+    (void)view;
+    (void)command;
+    (void)user;
+    (void)left;
+    return ERR_OK;
+}
+
 static enum err no_close_check(const struct store_view *view, struct id user_id,
                                struct arena *arena) {
     (void)view;
@@ -40,6 +49,7 @@ static void no_close_apply(struct store_tx *tx, const struct command *command, s
 static const struct auth_extension nothing = {
     .me = no_me,
     .login = no_login,
+    .factors_check = no_factors_check,
     .close_check = no_close_check,
     .close_apply = no_close_apply,
 };
@@ -49,6 +59,7 @@ static const struct auth_extension *the_extension = &nothing;
 void auth_extend(const struct auth_extension *extension) {
     CHECK(extension->me != NULL);
     CHECK(extension->login != NULL);
+    CHECK(extension->factors_check != NULL);
     CHECK(extension->close_check != NULL);
     CHECK(extension->close_apply != NULL);
     the_extension = extension;

@@ -162,6 +162,14 @@ static void login_reply(const struct command *command, const struct user *user,
     outcome->message = "Login successful";
 }
 
+enum err login_admit(const struct command *command, const struct user *user) {
+    if (user->status == USER_SUSPENDED || user->status == USER_INACTIVE) {
+        return ERR_ACCOUNT_INACTIVE;
+    }
+    bool is_required = settings_bool(command->settings, SETTING_REQUIRE_VERIFIED_ID);
+    return is_required && !user->email_verified ? ERR_EMAIL_UNVERIFIED : ERR_OK;
+}
+
 void login_finish(struct store_tx *tx, const struct command *command, struct user *user,
                   const struct token_set *tokens, bool is_remembered, struct outcome *outcome) {
     char address[NET_ADDRESS_TEXT_MAX];
@@ -191,17 +199,32 @@ static struct str login_code(const struct login_body *body) {
     return str_is_none(body->mfa_code) ? body->totp_code : body->mfa_code;
 }
 
-/* 200, but no session yet. The names are those of both contracts. */
+static bool has_factor(const struct user *user, enum user_factor factor) {
+    return (user->factors & (int64_t)factor) != 0;
+}
+
+/* 200, but no session yet. The names are those of both contracts; who has both factors is asked for
+ * the passkey, and may send a code (identity contract, 6.3). */
 static void login_wait(struct store_tx *tx, const struct command *command, const struct user *user,
                        struct outcome *outcome) {
     const struct login_body *body = command->body;
-    if (totp_is_locked(store_tx_view(tx), command, user->id, outcome)) {
+    bool has_passkey = has_factor(user, USER_FACTOR_PASSKEY);
+    if (!has_passkey && totp_is_locked(store_tx_view(tx), command, user->id, outcome)) {
         return;
     }
     pending_open(tx, command, user, body->remember_me, outcome);
-    json_add_bool(outcome->doc, outcome->data, "requires_totp", true);
-    json_add_str(outcome->doc, outcome->data, "code", STR("2FA_REQUIRED"));
-    outcome->message = "Send a one-time code to finish the login";
+    yyjson_mut_doc *doc = outcome->doc;
+    json_add_bool(doc, outcome->data, has_passkey ? "requires_webauthn" : "requires_totp", true);
+    json_add_str(doc, outcome->data, "code", STR("2FA_REQUIRED"));
+    yyjson_mut_val *methods = json_add_array(doc, outcome->data, "methods");
+    if (has_passkey) {
+        json_append_str(doc, methods, STR("webauthn"));
+    }
+    if (has_factor(user, USER_FACTOR_TOTP)) {
+        json_append_str(doc, methods, STR("totp"));
+    }
+    outcome->message = has_passkey ? "Use a passkey to finish the login"
+                                   : "Send a one-time code to finish the login";
     outcome->action = "user.login.pending";
 }
 
@@ -217,12 +240,17 @@ static void login_go_on(struct store_tx *tx, const struct command *command, stru
         store_put(tx, &user_table, user);
     }
     enum err err = totp_get_verified(store_tx_view(tx), user->id, command->arena, &factor);
+    bool has_app = err == ERR_OK;
     if (err != ERR_OK && err != ERR_NOT_FOUND) {
         outcome->err = ERR_INTERNAL;
-    } else if (err == ERR_OK && str_is_none(code)) {
+    } else if (has_app && !str_is_none(code)) {
+        if (!totp_spend(tx, command, &factor, code, TOTP_ANY, ERR_CODE_WRONG_LOGIN, outcome)) {
+            return;
+        }
+        login_finish(tx, command, user, &prepared->tokens, body->remember_me, outcome);
+    } else if (has_app || has_factor(user, USER_FACTOR_PASSKEY)) {
         login_wait(tx, command, user, outcome);
-    } else if (err == ERR_NOT_FOUND ||
-               totp_spend(tx, command, &factor, code, TOTP_ANY, ERR_CODE_WRONG_LOGIN, outcome)) {
+    } else {
         login_finish(tx, command, user, &prepared->tokens, body->remember_me, outcome);
     }
 }
@@ -248,11 +276,8 @@ static void login_apply(struct store_tx *tx, const struct command *command,
         }
     } else if (lockout.locked_until != 0) {
         lockout_reply(command, &lockout, outcome);
-    } else if (user.status == USER_SUSPENDED || user.status == USER_INACTIVE) {
-        outcome->err = ERR_ACCOUNT_INACTIVE;
-    } else if (!user.email_verified &&
-               settings_bool(command->settings, SETTING_REQUIRE_VERIFIED_ID)) {
-        outcome->err = ERR_EMAIL_UNVERIFIED;
+    } else if (login_admit(command, &user) != ERR_OK) {
+        outcome->err = login_admit(command, &user);
     } else {
         lockout_clear(tx, &lockout);
         login_go_on(tx, command, &user, outcome);
@@ -326,7 +351,9 @@ struct login_answer {
     int64_t expires_in;
     struct str mfa_compliance;
     bool requires_totp;
+    bool requires_webauthn;
     bool mfa_required;
+    struct schema_list methods;
     struct str temp_token;
     struct str code;
     bool requires_mfa_enrollment;
@@ -354,11 +381,15 @@ static const struct field login_answer_fields[] = {
           .doc = "Second-factor policies of the user's organizations."),
     FIELD(struct login_answer, requires_totp, FIELD_BOOL, .flags = FIELD_OMIT,
           .doc = "True: no session yet, a one-time code is to follow."),
+    FIELD(struct login_answer, requires_webauthn, FIELD_BOOL, .flags = FIELD_OMIT,
+          .doc = "True: no session yet, a passkey is to follow (webauthn/login/begin)."),
+    FIELD(struct login_answer, methods, FIELD_LIST, .flags = FIELD_OMIT, .element = FIELD_TEXT,
+          .doc = "Second factors that will do: webauthn, totp."),
     FIELD(struct login_answer, mfa_required, FIELD_BOOL, .flags = FIELD_OMIT, .doc = "The same."),
     FIELD(struct login_answer, temp_token, FIELD_TEXT, .flags = FIELD_OMIT,
           .doc = "Proves that the password was right; also in the cookie `session`."),
     FIELD(struct login_answer, code, FIELD_TEXT, .flags = FIELD_OMIT,
-          .doc = "2FA_REQUIRED when a code is to follow."),
+          .doc = "2FA_REQUIRED when a second factor is to follow."),
     FIELD(struct login_answer, requires_mfa_enrollment, FIELD_BOOL, .flags = FIELD_OMIT,
           .doc = "True: the session is limited to setting up a second factor."),
     FIELD(struct login_answer, requires_verification, FIELD_BOOL, .flags = FIELD_OMIT,

@@ -9,6 +9,9 @@ extern const struct schema login_data_schema;
 extern const struct schema login_answer_schema;
 extern const struct command_row login_command;
 
+/* Somebody has shown who they are: may the account log in? ERR_ACCOUNT_INACTIVE,
+ * ERR_EMAIL_UNVERIFIED. */
+enum err login_admit(const struct command *command, const struct user *user);
 /* In apply, the end of every login: stamps *user, opens the session, fills the reply. */
 void login_finish(struct store_tx *tx, const struct command *command, struct user *user,
                   const struct token_set *tokens, bool is_remembered, struct outcome *outcome);

@@ -171,7 +171,7 @@ static void delete_apply(struct store_tx *tx, const struct command *command,
     SCHEMA_SET(&user_schema, &user, deleted_at);
     SCHEMA_CLEAR(&user_schema, &user, password_hash);
     SCHEMA_CLEAR(&user_schema, &user, username); /* free again, too */
-    user_forget_factors(tx, &user, command->now_us);
+    user_forget_factors(tx, command, &user);
     store_put(tx, &user_table, &user);
     session_revoke_all(tx, command, user.id, "account_deleted");
     auth_extension()->close_apply(tx, command, user.id);

@@ -1,4 +1,5 @@
 /* Looking users up. */
+#include "domain/auth/passkey.h"
 #include "domain/auth/totp.h"
 
 enum err user_get(const struct store_view *view, struct id id, struct arena *arena,
@@ -96,8 +97,9 @@ bool user_is_last_admin(const struct store_view *view, const struct user *user,
            !has_other_admin(view, user->id, arena);
 }
 
-void user_forget_factors(struct store_tx *tx, struct user *user, int64_t now_us) {
-    totp_forget(tx, user, now_us);
+void user_forget_factors(struct store_tx *tx, const struct command *command, struct user *user) {
+    totp_forget(tx, user, command->now_us);
+    passkey_forget(tx, command, user);
 }
 
 struct str user_deleted_email(const struct command *command, const struct user *user) {

@@ -72,9 +72,31 @@ static bool account_login(struct store_tx *tx, const struct command *command, st
     return sum.status == COMPLIANCE_PAST_DUE || sum.status == COMPLIANCE_SUSPENDED;
 }
 
+static enum err account_factors_check(const struct store_view *view, const struct command *command,
+                                      const struct user *user, uint32_t left) {
+    struct membership_scan scan;
+    enum err err = membership_scan_open(&scan, view, user->id);
+    while (err == ERR_OK) {
+        struct member member;
+        struct organization organization;
+        struct judgement judgement;
+        err = membership_scan_next(&scan, command->arena, &member, &organization);
+        if (err == ERR_OK) {
+            err = judgement_make(view, organization.id, user, command->now_us, command->arena,
+                                 &judgement);
+        }
+        if (err == ERR_OK && judgement.missing == 0 && policy_missing(judgement.need, left) != 0) {
+            err = ERR_FACTOR_NEEDED;
+        }
+    }
+    membership_scan_close(&scan);
+    return err == ERR_END ? ERR_OK : err;
+}
+
 const struct auth_extension orgs_auth_extension = {
     .login = account_login,
     .me = account_me,
+    .factors_check = account_factors_check,
     .close_check = account_close_check,
     .close_apply = account_close_apply,
 };
