@@ -118,6 +118,24 @@
         "Parts of the bundle are missing; send them first.")                                       \
     ROW(UPDATE_MACHINE, "CONFLICT", "UPDATE_NO_SLOTS", 409,                                        \
         "This is no machine with two slots that was started by UEFI; replace its files instead.")  \
+    /* customers of the Gatekeeper paths; their dialect has words of its own for these */          \
+    ROW(BEARER_MISSING, "INVALID_AUTH_FORMAT", "INVALID_AUTH_HEADER", 401,                         \
+        "Send the token as Authorization: Bearer TOKEN.")                                          \
+    ROW(TOKEN_SEGMENTS, "INVALID_TOKEN", "TOKEN_INVALID", 422, "The token is none.")               \
+    ROW(TOKEN_REVOKED, "INVALID_TOKEN", "TOKEN_REVOKED", 401,                                      \
+        "The token ended with the password that it was made for; log in again.")                   \
+    ROW(CUSTOMER_GONE, "NOT_FOUND", "CUSTOMER_NOT_FOUND", 404,                                     \
+        "The customer whose token this was is gone.")                                              \
+    ROW(CUSTOMER_NONE, "NOT_FOUND", "CUSTOMER_NOT_FOUND", 404,                                     \
+        "There is no customer with this account number.")                                          \
+    ROW(CUSTOMER_EXISTS, "CONFLICT", "CUSTOMER_EXISTS", 409,                                       \
+        "There is a customer with this account number.")                                           \
+    ROW(CUSTOMER_CREDENTIALS, "AUTHENTICATION_ERROR", "INVALID_CREDENTIALS", 401,                  \
+        "The account number or the password is wrong.")                                            \
+    ROW(CUSTOMER_LOCKED, "ACCOUNT_LOCKED", "ACCOUNT_LOCKED", 403,                                  \
+        "Too many failed logins; try again a minute after the last one.")                          \
+    ROW(REGISTRATION_CLOSED, "AUTHORIZATION_ERROR", "REGISTRATION_CLOSED", 403,                    \
+        "Registration is closed; an administrator can add customers.")                             \
     /* passwords */                                                                                \
     ROW(PASSWORD_SAME, "BAD_REQUEST", "SAME_PASSWORD", 400,                                        \
         "The new password must differ from the current one.")                                      \

@@ -9,6 +9,7 @@
 #include "domain/appliance/appliance.h"
 #include "domain/audit/audit.h"
 #include "domain/auth/auth.h"
+#include "domain/gatekeeper/gatekeeper.h"
 #include "domain/mail/mail.h"
 #include "domain/monitoring/monitoring.h"
 #include "domain/orgs/orgs.h"
@@ -20,8 +21,9 @@
 enum { KEY_TEXT_BYTES_MAX = 256 };
 
 const struct module *const cli_modules[] = {
-    &mail_module, &auth_module,  &totp_module,  &passkey_module,    &recovery_module,
-    &orgs_module, &admin_module, &audit_module, &monitoring_module, &appliance_module,
+    &mail_module,     &auth_module,       &totp_module,       &passkey_module,
+    &recovery_module, &orgs_module,       &gatekeeper_module, &admin_module,
+    &audit_module,    &monitoring_module, &appliance_module,
 };
 const uint32_t cli_module_count = COUNT_OF(cli_modules);
 

@@ -1,4 +1,4 @@
-/* ES256 tokens and JWKs over BearSSL's P-256. */
+/* ES256 tokens and JWKs over BearSSL's P-256; HS256 tokens over our HMAC. */
 #include "crypto/jose.h"
 
 #include <string.h>
@@ -253,6 +253,69 @@ enum err jose_verify(const struct jose_public_key *keys, uint32_t key_count, str
     }
     if (key_index != NULL) {
         *key_index = key;
+    }
+    return ERR_OK;
+}
+
+/* --- HS256 --------------------------------------------------------------------------------- */
+
+enum { MAC_CHARS = (HASH_BYTES * 4 + 2) / 3 };
+
+/* {"alg":"HS256","typ":"JWT"} */
+#define MAC_HEADER STR("eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9")
+
+static struct hash token_mac(const struct secret_key *key, struct str signed_text) {
+    return mac_of(str_from((const char *)key->bytes, sizeof key->bytes), signed_text);
+}
+
+enum err jose_mac_sign(const struct secret_key *key, struct str claims, struct buf *out) {
+    if (claims.len > JOSE_CLAIMS_BYTES_MAX ||
+        buf_room(out) < MAC_HEADER.len + 1 + base64url_chars(claims.len) + 1 + MAC_CHARS) {
+        out->is_full = true;
+        return ERR_FULL;
+    }
+    uint32_t from = out->len;
+    buf_put_str(out, MAC_HEADER);
+    buf_put_byte(out, '.');
+    buf_put_base64url(out, claims.data, claims.len);
+    struct hash mac = token_mac(key, str_from(out->data + from, out->len - from));
+    buf_put_byte(out, '.');
+    buf_put_base64url(out, mac.bytes, sizeof mac.bytes);
+    CHECK(!out->is_full);
+    return ERR_OK;
+}
+
+bool jose_mac_is_form(struct str token) {
+    return str_equal(str_split(&token, '.'), MAC_HEADER);
+}
+
+enum err jose_mac_verify(const struct secret_key *key, struct str token, struct buf *out) {
+    if (token.len > JOSE_TOKEN_BYTES_MAX || !jose_mac_is_form(token)) {
+        return ERR_FORMAT;
+    }
+    struct str claims = token;
+    struct str header = str_split(&claims, '.');
+    struct str shown = claims;
+    claims = str_split(&shown, '.');
+    char text[MAC_CHARS];
+    struct buf expected = buf_over(text, sizeof text);
+    struct hash mac = token_mac(key, str_slice(token, 0, header.len + 1 + claims.len));
+    buf_put_base64url(&expected, mac.bytes, sizeof mac.bytes);
+    CHECK(!expected.is_full);
+    if (str_is_none(shown) || shown.len != MAC_CHARS) {
+        return ERR_FORMAT;
+    }
+    if (!str_equal_secret(shown, buf_str(&expected))) {
+        return ERR_CRYPTO;
+    }
+    if (buf_room(out) < claims.len * 3 / 4) {
+        out->is_full = true;
+        return ERR_FULL;
+    }
+    uint32_t len_before = out->len;
+    if (!decode_base64url(claims, out)) {
+        out->len = len_before;
+        return ERR_FORMAT;
     }
     return ERR_OK;
 }

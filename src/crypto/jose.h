@@ -1,10 +1,10 @@
 /*
  * JWT (RFC 7519) signed with ES256 (RFC 7515, RFC 7518 section 3.4: ECDSA, P-256, SHA-256), and our
- * public keys as JWK (RFC 7517).
+ * public keys as JWK (RFC 7517). And HS256, for one foreign dialect.
  *
  * Only tokens that we issued are accepted, so the header is not parsed: it must be, byte for byte,
  * the one header that we would write for one of our keys and the expected `typ`. That refuses `alg`
- * none, HS256 and every other algorithm, a foreign `typ`, `crit`, `jwk`, `jku`, unknown and doubled
+ * none and every other algorithm, a foreign `typ`, `crit`, `jwk`, `jku`, unknown and doubled
  * members without looking at any of them.
  */
 #ifndef CRYPTO_JOSE_H
@@ -12,7 +12,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "crypto/secret.h"
+#include "crypto/mac.h"
 
 enum {
     JOSE_POINT_BYTES = 65, /* 04 || X || Y */
@@ -22,6 +22,8 @@ enum {
     JOSE_TOKEN_BYTES_MAX = 6144,
     JOSE_KEYS_MAX = 8, /* the current one and those still valid after rotations */
 };
+
+/* ---- ES256 ---- */
 
 struct jose_public_key {
     uint8_t point[JOSE_POINT_BYTES];
@@ -59,5 +61,14 @@ enum err jose_sign(const struct jose_key *key, struct str typ, struct str claims
  * After an error `out` is unchanged. */
 enum err jose_verify(const struct jose_public_key *keys, uint32_t key_count, struct str typ,
                      struct str token, struct buf *out, uint32_t *key_index);
+
+/* ---- HS256 (RFC 7518, 3.2), for clients of an issuer that had it ---- */
+
+/* The same with one secret key and typ JWT: the header is {"alg":"HS256","typ":"JWT"}, byte for
+ * byte, so a token of one kind is never one of the other. */
+enum err jose_mac_sign(const struct secret_key *key, struct str claims, struct buf *out);
+/* Only by the header: may it be one of ours? */
+bool jose_mac_is_form(struct str token);
+enum err jose_mac_verify(const struct secret_key *key, struct str token, struct buf *out);
 
 #endif

@@ -193,8 +193,7 @@ static void set_text(struct audit_event *event, struct str *member, struct str v
 
 static void event_fill_ids(struct audit_event *event, const struct command *command,
                            const struct outcome *outcome) {
-    struct id actor =
-        command->caller.kind == CALLER_USER ? command->caller.user_id : outcome->actor;
+    struct id actor = caller_is_person(&command->caller) ? command->caller.user_id : outcome->actor;
     if (!id_is_zero(actor)) {
         event->actor_id = actor;
         SCHEMA_SET(&audit_event_schema, event, actor_id);

@@ -6,6 +6,10 @@ const char *const role_names[] = {"customer", "admin", "support", "compliance", 
 const char *const scope_names[] = {"read", "write", "admin",  "wallet", "payment",
                                    "card", "kyc",   "ledger", NULL};
 
+bool caller_is_person(const struct caller *caller) {
+    return caller->kind == CALLER_USER || caller->kind == CALLER_CUSTOMER;
+}
+
 struct store_scope caller_scope(const struct caller *caller) {
     if (caller->kind == CALLER_SYSTEM) {
         return (struct store_scope){.kind = STORE_SCOPE_SYSTEM};
@@ -15,7 +19,7 @@ struct store_scope caller_scope(const struct caller *caller) {
 }
 
 bool caller_has_role(const struct caller *caller, uint32_t roles) {
-    if (caller->kind != CALLER_USER) {
+    if (!caller_is_person(caller)) {
         return caller->kind == CALLER_SYSTEM;
     }
     return roles == 0 || caller->role == ROLE_ADMIN || ((uint32_t)caller->role & roles) != 0;

@@ -33,11 +33,12 @@ enum scope {
 enum { SCOPE_COUNT = 8 };
 extern const char *const scope_names[]; /* by bit number, NULL-terminated */
 
-enum caller_kind { CALLER_NOBODY, CALLER_USER, CALLER_SYSTEM, CALLER_KEY };
+/* A customer is known to one dialect only: see dialect.h. */
+enum caller_kind { CALLER_NOBODY, CALLER_USER, CALLER_SYSTEM, CALLER_KEY, CALLER_CUSTOMER };
 
 struct caller {
     enum caller_kind kind;
-    struct id user_id;
+    struct id user_id; /* or the customer's */
     struct id session_id;
     enum role role;
     bool is_limited;           /* may only enrol a second factor */
@@ -48,7 +49,12 @@ struct caller {
     struct id organization_id; /* whose key it is; zero: the platform's */
     uint32_t scopes;
     uint32_t rate_per_hour;
+    /* of a customer: when the password was set that the token was made for */
+    int64_t password_at;
 };
+
+/* A user or a customer: somebody with an id of her own. */
+bool caller_is_person(const struct caller *caller);
 
 /* Records of the caller itself; of a key: of its organization. A nobody owns nothing. */
 struct store_scope caller_scope(const struct caller *caller);

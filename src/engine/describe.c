@@ -21,6 +21,17 @@ static void errors_of_auth(const struct endpoint *endpoint, struct describe_erro
     if (endpoint->auth == AUTH_NONE) {
         return;
     }
+    if (endpoint->auth == AUTH_DIALECT) {
+        const enum err *errors = endpoint->dialect->auth_errors;
+        for (uint32_t index = 0; index < DIALECT_AUTH_ERRORS_MAX && errors[index] != ERR_OK;
+             index += 1) {
+            error_add(out, errors[index]);
+        }
+        error_add(out, ERR_PASSWORD_CHANGE);
+        error_add(out, ERR_LIMITED_SESSION);
+        error_add(out, ERR_FORBIDDEN);
+        return;
+    }
     error_add(out, ERR_AUTH_REQUIRED);
     error_add(out, ERR_AUTH_FORMAT);
     error_add(out, ERR_TOKEN_INVALID);
@@ -60,7 +71,8 @@ static void errors_of_input(const struct endpoint *endpoint, struct describe_err
     if (has_query_params(endpoint) || endpoint->body != NULL || endpoint->command != NULL) {
         error_add(out, ERR_VALIDATION); /* of a command also the Idempotency-Key */
     }
-    if (describe_has_path_params(endpoint)) {
+    bool is_value = endpoint->dialect != NULL && endpoint->dialect->has_path_faults;
+    if (describe_has_path_params(endpoint) && !is_value) {
         error_add(out, ERR_NOT_FOUND);
     }
     if (endpoint->body != NULL) {
@@ -116,6 +128,9 @@ int64_t describe_rate(const struct endpoint *endpoint, const struct settings *se
         return settings_int(settings, SETTING_RATE_READ_ID);
     case RATE_WRITE:
         return settings_int(settings, SETTING_RATE_WRITE_ID);
+    case RATE_CUSTOMER_REGISTER:
+    case RATE_CUSTOMER_LOGIN:
+        return settings_int(settings, SETTING_GATEKEEPER_RATE_ID);
     }
     CHECK(false);
 }
@@ -156,6 +171,8 @@ const char *describe_auth(const struct endpoint *endpoint) {
         return "full session";
     case AUTH_PASSWORD:
         return "full session, or one that has to change its password";
+    case AUTH_DIALECT:
+        return "customer, or an administrator of this server";
     }
     CHECK(false);
 }
@@ -248,6 +265,9 @@ void describe_schemas(const struct router *router, struct describe_schemas *out)
         const struct endpoint *endpoint = router_endpoint(router, index);
         if (endpoint->output != NULL) {
             schema_add(out, endpoint->output, false);
+        }
+        if (endpoint->dialect != NULL && endpoint->dialect->refusal_schema != NULL) {
+            schema_add(out, endpoint->dialect->refusal_schema, false);
         }
     }
     schema_members_add(out, outputs, false);

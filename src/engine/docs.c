@@ -417,14 +417,19 @@ static void put_facts(struct buf *out, const struct endpoint *endpoint,
     buf_put_c(out, "</dd></dl>\n");
 }
 
-static void put_error(struct buf *out, enum err err) {
+/* A dialect has no types: its message is all that is sent. */
+static void put_error(struct buf *out, const struct dialect *dialect, enum err err) {
     const struct err_row *row = err_row(err);
-    buf_printf(out, "<tr><td>%u</td><td><code>", row->status);
-    put_text(out, row->type);
-    buf_put_c(out, "</code></td><td><code>");
-    put_text(out, row->reason);
-    buf_put_c(out, "</code></td><td>");
-    put_text(out, row->sentence);
+    buf_printf(out, "<tr><td>%u</td>", dialect_status(dialect, err));
+    if (dialect == NULL) {
+        buf_put_c(out, "<td><code>");
+        put_text(out, row->type);
+        buf_put_c(out, "</code></td><td><code>");
+        put_text(out, row->reason);
+        buf_put_c(out, "</code></td>");
+    }
+    buf_put_c(out, "<td>");
+    put_text(out, dialect_message(dialect, err));
     buf_put_c(out, "</td></tr>\n");
 }
 
@@ -434,14 +439,16 @@ static void put_errors(struct buf *out, const struct endpoint *endpoint) {
     buf_printf(out,
                "<details><summary>Errors (%u)</summary><div class=\"scroll\" tabindex=\"0\" "
                "role=\"region\" aria-label=\"Errors\"><table><thead><tr>"
-               "<th scope=\"col\">Status</th><th scope=\"col\">error.type</th>"
-               "<th scope=\"col\">details.code</th><th scope=\"col\">Meaning</th></tr></thead>"
-               "<tbody>\n",
-               errors.count);
+               "<th scope=\"col\">Status</th>%s</tr></thead><tbody>\n",
+               errors.count,
+               endpoint->dialect == NULL
+                   ? "<th scope=\"col\">error.type</th><th scope=\"col\">details.code</th>"
+                     "<th scope=\"col\">Meaning</th>"
+                   : "<th scope=\"col\">message</th>");
     for (uint16_t status = 400; status < 600; status += 1) {
         for (uint32_t index = 0; index < errors.count; index += 1) {
-            if (err_row(errors.errors[index])->status == status) {
-                put_error(out, errors.errors[index]);
+            if (dialect_status(endpoint->dialect, errors.errors[index]) == status) {
+                put_error(out, endpoint->dialect, errors.errors[index]);
             }
         }
     }
@@ -464,8 +471,8 @@ static void put_endpoint(struct buf *out, const struct endpoint *endpoint,
         put_fields(out, NULL, "Body", endpoint->body, true);
     }
     if (endpoint->output != NULL) {
-        put_fields(out, NULL, endpoint->form == FORM_ENVELOPE ? "Reply: data" : "Reply",
-                   endpoint->output, false);
+        bool is_data = endpoint->form == FORM_ENVELOPE && endpoint->dialect == NULL;
+        put_fields(out, NULL, is_data ? "Reply: data" : "Reply", endpoint->output, false);
     }
     put_curl(out, endpoint, settings);
     put_errors(out, endpoint);

@@ -7,12 +7,14 @@
 #define ENGINE_ENDPOINT_H
 
 #include "engine/command.h"
+#include "engine/dialect.h"
 
 enum endpoint_auth {
     AUTH_NONE = 1, /* anyone; a token is not looked at */
     AUTH_SESSION,  /* a session, limited ones too */
     AUTH_FULL,     /* a session that is not limited */
     AUTH_PASSWORD, /* the same, or one that may only change its password */
+    AUTH_DIALECT,  /* whom the row's dialect knows */
 };
 
 /* Rate classes: how much per minute is a setting; see limiter.c. */
@@ -24,12 +26,14 @@ enum rate_class {
     RATE_TOKEN,
     RATE_READ,
     RATE_WRITE,
+    RATE_CUSTOMER_REGISTER, /* the Gatekeeper paths count theirs apart */
+    RATE_CUSTOMER_LOGIN,
 };
 
 /* How the reply is dressed. */
 enum endpoint_form {
-    FORM_ENVELOPE, /* the unified envelope */
-    FORM_BARE,     /* data is the whole JSON body; errors in the envelope */
+    FORM_ENVELOPE, /* as the dialect dresses successes: the unified envelope */
+    FORM_BARE,     /* data is the whole JSON body; errors are dressed */
     FORM_RAW,      /* read fills request->raw itself (text, HTML) */
 };
 
@@ -46,9 +50,10 @@ struct endpoint {
     uint32_t scopes; /* an API key with one of these may, too; 0 = keys are not looked at */
     enum rate_class rate;
     enum endpoint_form form;
-    uint32_t body_bytes_max;     /* 0 = HTTP_BODY_BYTES_DEFAULT when there is a body schema */
-    const struct schema *params; /* path and query parameters */
-    const struct schema *body;   /* NULL = a body is ignored */
+    const struct dialect *dialect; /* NULL = the unified one */
+    uint32_t body_bytes_max;       /* 0 = HTTP_BODY_BYTES_DEFAULT when there is a body schema */
+    const struct schema *params;   /* path and query parameters */
+    const struct schema *body;     /* NULL = a body is ignored */
     bool is_body_optional;
     const struct schema *output;          /* of data; documentation and reply test */
     uint16_t status;                      /* of success; 0 = 200 */
@@ -59,6 +64,9 @@ struct endpoint {
     /* With a raw read: a command that leaves its audit record. The answer goes out when that is on
      * disk. */
     const struct command_row *note;
+    /* Beside read: a page (raw) that browsers, `Accept: text/html`, get there instead; open to all.
+     * May be NULL. */
+    enum err (*page)(struct request *request, const struct store_view *view);
 };
 
 struct engine;
@@ -85,6 +93,7 @@ enum { ROUTE_PARAMS_MAX = 6 };
 struct route_match {
     const struct endpoint *endpoint;     /* NULL: see allow */
     uint32_t index;                      /* dense number of the endpoint */
+    const struct endpoint *neighbour;    /* a row of the same path, of whatever method */
     struct str values[ROUTE_PARAMS_MAX]; /* still percent-encoded, in pattern order */
     struct str names[ROUTE_PARAMS_MAX];
     uint32_t value_count;

@@ -214,6 +214,43 @@ static struct request *request_of(const struct http_exchange *exchange) {
     return (struct request *)(uintptr_t)exchange->context[0];
 }
 
+/* ---- where it leads ---- */
+
+/* Browsers name text/html when they go to an address; programs do not. */
+static bool wants_page(const struct http_head *head) {
+    struct str accept = http_header(head, STR("Accept"));
+    while (!str_is_none(accept)) {
+        struct str range = str_split(&accept, ',');
+        if (str_equal_nocase(str_trim(str_split(&range, ';')), STR("text/html"))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Sets route and endpoint, and decides about requests that no row takes: when the path has rows of
+ * other methods it is 405 in the dialect of those rows; when it has none, when its {params} cannot
+ * be what they must be, or when its dialect is switched off, it is 404 in the unified dialect. */
+static void route_settle(struct request *request) {
+    const struct http_head *head = &request->exchange->head;
+    struct route_match *route = &request->route;
+    router_match(request->engine->options.router, head->method, head->path, route);
+    request->endpoint = route->endpoint;
+    if (route->neighbour == NULL) {
+        return;
+    }
+    const struct dialect *dialect = route->neighbour->dialect;
+    bool is_off = dialect != NULL && !settings_bool(request_settings(request), dialect->enabled_by);
+    request->is_page = request->endpoint != NULL && request->endpoint->page != NULL &&
+                       (is_off || wants_page(head));
+    bool is_there = request->endpoint != NULL ? !is_off || request->is_page
+                                              : !is_off && gate_path_is_possible(request);
+    if (!is_there) {
+        memset(route, 0, sizeof(*route));
+        request->endpoint = NULL;
+    }
+}
+
 /* ---- the server's calls ---- */
 
 static enum err on_head(void *ctx, struct http_exchange *exchange, uint64_t *body_bytes_max) {
@@ -226,9 +263,7 @@ static enum err on_head(void *ctx, struct http_exchange *exchange, uint64_t *bod
         return ERR_NO_MEMORY;
     }
     *body_bytes_max = HTTP_BODY_BYTES_DEFAULT;
-    router_match(engine->options.router, exchange->head.method, exchange->head.path,
-                 &request->route);
-    request->endpoint = request->route.endpoint;
+    route_settle(request);
     if (exchange->head.method == HTTP_OPTIONS) {
         return ERR_OK;
     }
@@ -246,7 +281,8 @@ static enum err on_head(void *ctx, struct http_exchange *exchange, uint64_t *bod
 static void answer_count(const struct request *request) {
     uint16_t status = request->reply.status;
     if (request->endpoint != NULL &&
-        (request->endpoint->rate == RATE_LOGIN || request->endpoint->rate == RATE_FACTOR) &&
+        (request->endpoint->rate == RATE_LOGIN || request->endpoint->rate == RATE_FACTOR ||
+         request->endpoint->rate == RATE_CUSTOMER_LOGIN) &&
         (status == 401 || status == 423)) {
         metrics_count(METRIC_FAILED_LOGINS, 1);
     }
@@ -342,7 +378,9 @@ static void read_note(struct request *request, const struct command_row *row) {
 
 static void request_read(struct request *request) {
     if (request->refusal == ERR_OK) {
-        request->outcome.err = request->endpoint->read(request, request_view(request));
+        const struct endpoint *row = request->endpoint;
+        request->outcome.err =
+            (request->is_page ? row->page : row->read)(request, request_view(request));
         if (request->outcome.err == ERR_FORBIDDEN) {
             request->refusal = ERR_FORBIDDEN; /* of somebody else's things: leaves a record, too */
         }
@@ -435,6 +473,9 @@ enum err engine_recheck(struct request *request, const struct store_view *view) 
                                               caller);
     } else if (caller->kind == CALLER_KEY) {
         err = options->keys->recheck(view, request->command.now_us, request->command.arena, caller);
+    } else if (caller->kind == CALLER_CUSTOMER) {
+        err = request->endpoint->dialect->recheck(view, request->command.now_us,
+                                                  request->command.arena, caller);
     } else {
         return ERR_OK;
     }

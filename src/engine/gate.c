@@ -103,12 +103,29 @@ static enum err gate_params(struct request *request) {
     if (err != ERR_VALIDATION) {
         return err;
     }
-    if (is_path_fault(request, faults)) {
+    const struct dialect *dialect = request->endpoint->dialect;
+    if (is_path_fault(request, faults) && (dialect == NULL || !dialect->has_path_faults)) {
         return ERR_NOT_FOUND;
     }
     request->outcome.faults = faults;
     request->has_query_faults = true;
     return ERR_OK;
+}
+
+bool gate_path_is_possible(struct request *request) {
+    const struct endpoint *row = request->route.neighbour;
+    struct schema_pair pairs[ROUTE_PARAMS_MAX];
+    uint32_t count = 0;
+    if (request->route.value_count == 0) {
+        return true;
+    }
+    void *params = arena_take(request->arena, row->params->struct_bytes);
+    struct schema_faults *faults = ARENA_NEW(request->arena, struct schema_faults);
+    if (params == NULL || faults == NULL || path_pairs(request, pairs, &count) != ERR_OK) {
+        return false;
+    }
+    enum err err = schema_decode_pairs(row->params, pairs, count, request->arena, params, faults);
+    return err == ERR_OK || (err == ERR_VALIDATION && !is_path_fault(request, faults));
 }
 
 /* ---- who ---- */
@@ -132,7 +149,14 @@ enum err gate_permit(const struct endpoint *endpoint, const struct caller *calle
     if (caller->kind == CALLER_KEY) {
         return (endpoint->scopes & caller->scopes) != 0 ? ERR_OK : ERR_SCOPE_MISSING;
     }
-    if (endpoint->auth == AUTH_FULL && caller->must_change_password) {
+    /* The administrators of this server may what a dialect's own may; its other users are nobody
+     * there. */
+    if (endpoint->auth == AUTH_DIALECT && caller->kind == CALLER_USER &&
+        caller->role != ROLE_ADMIN) {
+        return ERR_FORBIDDEN;
+    }
+    bool is_full = endpoint->auth == AUTH_FULL || endpoint->auth == AUTH_DIALECT;
+    if (is_full && caller->must_change_password) {
         return ERR_PASSWORD_CHANGE;
     }
     if (endpoint->auth != AUTH_SESSION && caller->is_limited) {
@@ -164,6 +188,13 @@ static enum err gate_caller(struct request *request, const struct authenticator 
     if (endpoint->auth == AUTH_NONE) {
         return ERR_OK;
     }
+    if (endpoint->auth == AUTH_DIALECT) {
+        enum err err = endpoint->dialect->resolve(request, request_view(request));
+        if (err == ERR_OK) {
+            request->refusal = gate_permit(endpoint, &command->caller);
+        }
+        return err;
+    }
     struct key_attempt attempt = {.key = gate_key(request),
                                   .path = request->exchange->head.path,
                                   .peer = command->peer,
@@ -188,12 +219,17 @@ static enum err gate_caller(struct request *request, const struct authenticator 
 
 static uint32_t rate_per_minute(const struct settings *settings, enum rate_class rate) {
     static const enum setting ids[] = {
-        [RATE_REGISTER] = SETTING_RATE_REGISTER_ID, [RATE_LOGIN] = SETTING_RATE_LOGIN_ID,
-        [RATE_FACTOR] = SETTING_RATE_FACTOR_ID,     [RATE_TOKEN] = SETTING_RATE_TOKEN_ID,
-        [RATE_READ] = SETTING_RATE_READ_ID,         [RATE_WRITE] = SETTING_RATE_WRITE_ID,
+        [RATE_REGISTER] = SETTING_RATE_REGISTER_ID,
+        [RATE_LOGIN] = SETTING_RATE_LOGIN_ID,
+        [RATE_FACTOR] = SETTING_RATE_FACTOR_ID,
+        [RATE_TOKEN] = SETTING_RATE_TOKEN_ID,
+        [RATE_READ] = SETTING_RATE_READ_ID,
+        [RATE_WRITE] = SETTING_RATE_WRITE_ID,
+        [RATE_CUSTOMER_REGISTER] = SETTING_GATEKEEPER_RATE_ID,
+        [RATE_CUSTOMER_LOGIN] = SETTING_GATEKEEPER_RATE_ID,
     };
     CHECK(rate > RATE_NONE);
-    CHECK(rate <= RATE_WRITE);
+    CHECK(rate < COUNT_OF(ids));
     return (uint32_t)settings_int(settings, ids[rate]);
 }
 
@@ -208,7 +244,7 @@ static struct limiter_verdict rate_take(const struct request *request) {
         return limiter_take_hourly(id_bytes(&caller->key_id), caller->rate_per_hour, now_us);
     }
     struct net_address address = limiter_address(command->peer);
-    struct str subject = caller->kind == CALLER_USER
+    struct str subject = caller_is_person(caller)
                              ? id_bytes(&caller->user_id)
                              : str_from((const char *)address.bytes, sizeof(address.bytes));
     return limiter_take(rate, subject, rate_per_minute(command->settings, rate), now_us);
@@ -255,6 +291,9 @@ static uint64_t body_bytes_max(const struct endpoint *endpoint) {
 enum err gate_pass(struct request *request, const struct authenticator *authenticator,
                    const struct key_authenticator *keys, uint64_t *body_max) {
     *body_max = body_bytes_max(request->endpoint);
+    if (request->is_page) {
+        return gate_rate(request);
+    }
     enum err err = gate_params(request);
     if (err != ERR_OK) {
         return err;
@@ -292,7 +331,10 @@ enum err gate_body(struct request *request) {
         return ERR_NO_MEMORY;
     }
     request->command.body = value;
-    enum err err = schema_decode(endpoint->body, body, request->arena, value, faults);
+    bool is_own = endpoint->dialect != NULL && endpoint->dialect->read_body != NULL;
+    enum err err = is_own
+                       ? endpoint->dialect->read_body(request, endpoint->body, body, value, faults)
+                       : schema_decode(endpoint->body, body, request->arena, value, faults);
     if (err == ERR_VALIDATION) {
         request->outcome.faults = faults;
     }

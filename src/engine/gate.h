@@ -21,6 +21,10 @@ enum err gate_bearer(const struct http_head *head, struct str *token);
  * ERR_SCOPE_MISSING. Asked at the gate and again in the batch. */
 enum err gate_permit(const struct endpoint *endpoint, const struct caller *caller);
 
+/* Of a request that no row takes, to a path that has rows: can its {params} be what they must be?
+ * If not, the path is not there, whatever the method. */
+bool gate_path_is_possible(struct request *request);
+
 /* Decodes the body into request->command.body by the endpoint's schema. */
 enum err gate_body(struct request *request);
 

@@ -73,7 +73,7 @@ static struct hash kept_key(const struct request *request) {
     const struct command *command = &request->command;
     struct hash_stream stream;
     hash_stream_init(&stream);
-    if (command->caller.kind == CALLER_USER) {
+    if (caller_is_person(&command->caller)) {
         hash_stream_add_field(&stream, STR("user"));
         hash_stream_add_field(&stream, id_bytes(&command->caller.user_id));
     } else if (command->caller.kind == CALLER_KEY) {

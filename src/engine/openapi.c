@@ -24,6 +24,7 @@ enum {
 
 /* The errors that one status stands for in at least one operation: a component. */
 struct refusal {
+    const struct dialect *dialect; /* NULL = the unified one */
     uint16_t status;
     uint32_t number; /* among those of the same status, from 1 */
     uint32_t count;
@@ -42,6 +43,7 @@ static struct {
     bool uses_if_match;
     bool uses_rate;
     bool uses_keys;
+    bool uses_customers;
     char text[TEXT_BYTES_MAX];
 } build;
 
@@ -119,12 +121,13 @@ static void refusal_name(const struct refusal *refusal, char name[64]) {
     name[out.len] = '\0';
 }
 
-static void refusal_collect(const struct describe_errors *errors, uint16_t status,
-                            struct refusal *refusal) {
+static void refusal_collect(const struct describe_errors *errors, const struct dialect *dialect,
+                            uint16_t status, struct refusal *refusal) {
     memset(refusal, 0, sizeof *refusal);
+    refusal->dialect = dialect;
     refusal->status = status;
     for (uint32_t err = 0; err < ERR_COUNT; err += 1) {
-        if (err_row((enum err)err)->status != status) {
+        if (dialect_status(dialect, (enum err)err) != status) {
             continue; /* most of them: this runs for every status of every endpoint */
         }
         for (uint32_t index = 0; index < errors->count; index += 1) {
@@ -143,6 +146,7 @@ static const struct refusal *refusal_find(const struct refusal *wanted) {
     for (uint32_t index = 0; index < build.refusal_count; index += 1) {
         const struct refusal *known = &build.refusals[index];
         bool is_same = known->status == wanted->status && known->count == wanted->count &&
+                       known->dialect == wanted->dialect &&
                        memcmp(known->errors, wanted->errors, sizeof known->errors) == 0;
         if (is_same) {
             return known;
@@ -162,7 +166,7 @@ static void put_refusals(yyjson_mut_val *responses, const struct endpoint *endpo
     describe_errors(endpoint, &errors);
     for (uint16_t status = 400; status < 600; status += 1) {
         struct refusal wanted;
-        refusal_collect(&errors, status, &wanted);
+        refusal_collect(&errors, endpoint->dialect, status, &wanted);
         if (wanted.count == 0) {
             continue;
         }
@@ -182,10 +186,16 @@ static void put_refusal_component(yyjson_mut_val *responses, const struct refusa
     yyjson_mut_val *response = yyjson_mut_obj(build.doc);
     struct buf text = text_start();
     buf_put_c(&text, http_reason(refusal->status));
-    buf_put_c(&text, ". `error.type` is one of:\n");
+    buf_put_c(&text, refusal->dialect == NULL ? ". `error.type` is one of:\n"
+                                              : ". `message` is one of:\n");
     for (uint32_t index = 0; index < refusal->count; index += 1) {
-        const struct err_row *row = err_row(refusal->errors[index]);
-        buf_printf(&text, "\n- `%s` (`%s`): %s", row->type, row->reason, row->sentence);
+        enum err err = refusal->errors[index];
+        const struct err_row *row = err_row(err);
+        if (refusal->dialect == NULL) {
+            buf_printf(&text, "\n- `%s` (`%s`): %s", row->type, row->reason, row->sentence);
+        } else {
+            buf_printf(&text, "\n- `%s`", dialect_message(refusal->dialect, err));
+        }
     }
     put_text(response, "description", &text);
     yyjson_mut_val *headers = put_object(response, "headers");
@@ -194,8 +204,12 @@ static void put_refusal_component(yyjson_mut_val *responses, const struct refusa
         put_ref(headers, "Retry-After", "headers", "RetryAfter");
     }
     yyjson_mut_val *content = put_object(response, "content");
-    put_ref(put_object(content, "application/json"), "schema", "schemas", "Error");
-    put_ref(put_object(content, "application/problem+json"), "schema", "schemas", "Problem");
+    bool is_own = refusal->dialect != NULL && refusal->dialect->refusal_schema != NULL;
+    put_ref(put_object(content, "application/json"), "schema", "schemas",
+            is_own ? refusal->dialect->refusal_schema->name : "Error");
+    if (!is_own) {
+        put_ref(put_object(content, "application/problem+json"), "schema", "schemas", "Problem");
+    }
     char name[64];
     refusal_name(refusal, name);
     yyjson_mut_obj_add(responses, yyjson_mut_strcpy(build.doc, name), response);
@@ -285,6 +299,10 @@ static void put_content(yyjson_mut_val *response, const struct endpoint *endpoin
         return;
     }
     yyjson_mut_val *content = put_object(response, "content");
+    if (endpoint->dialect != NULL) {
+        put_bare(put_object(content, "application/json"), endpoint); /* its output says it all */
+        return;
+    }
     switch (endpoint->form) {
     case FORM_ENVELOPE:
         put_envelope(put_object(content, "application/json"), endpoint);
@@ -356,6 +374,10 @@ static yyjson_mut_val *operation_make(const struct endpoint *endpoint) {
     yyjson_mut_val *tags = json_add_array(build.doc, operation, "tags");
     yyjson_mut_arr_add_str(build.doc, tags, endpoint->tag);
     yyjson_mut_val *security = json_add_array(build.doc, operation, "security");
+    if (endpoint->auth == AUTH_DIALECT) {
+        build.uses_customers = true;
+        (void)json_add_array(build.doc, yyjson_mut_arr_add_obj(build.doc, security), "customer");
+    }
     if (endpoint->auth != AUTH_NONE) {
         (void)json_add_array(build.doc, yyjson_mut_arr_add_obj(build.doc, security), "bearer");
     }
@@ -558,6 +580,13 @@ static void put_components(yyjson_mut_val *root) {
     put(bearer, "type", "http");
     put(bearer, "scheme", "bearer");
     put(bearer, "description", "The token or access_token of a login.");
+    if (build.uses_customers) {
+        yyjson_mut_val *customer = put_object(schemes, "customer");
+        put(customer, "type", "http");
+        put(customer, "scheme", "bearer");
+        put(customer, "bearerFormat", "JWT");
+        put(customer, "description", "The token that POST /login gives a customer.");
+    }
     if (build.uses_keys) {
         yyjson_mut_val *key = put_object(schemes, "apiKey");
         put(key, "type", "apiKey");

@@ -99,7 +99,8 @@ static enum err rule_add(const struct module *const *modules, uint32_t module_co
         return rule_refuse(table, "it has personal fields, so it is about somebody", problem);
     }
     if (table->person.of == NULL) {
-        bool is_whole = table->person.kind == PERSON_NOBODY || table->person.kind == PERSON_SELF;
+        bool is_whole = table->person.kind == PERSON_NOBODY || table->person.kind == PERSON_APART ||
+                        table->person.kind == PERSON_SELF;
         return is_whole ? ERR_OK : rule_refuse(table, "it does not say of what", problem);
     }
     const struct table *parent = table_named(modules, module_count, table->person.of);

@@ -1,6 +1,6 @@
 /*
- * Replies: the unified envelope, problem details (RFC 9457) for those who ask, and the headers that
- * every reply carries.
+ * Replies: the unified dialect, which is one envelope for everything and problem details (RFC 9457)
+ * for those who ask; the choice of the dialect; and the headers that every reply carries.
  */
 #include <string.h>
 
@@ -134,8 +134,11 @@ static uint32_t retry_after_s(const struct request *request, uint16_t status) {
 
 /* Pages are asked for again each time, data is never kept, unless the endpoint says otherwise. */
 static void put_caching(struct buf *out, const struct request *request) {
-    bool is_page = request->endpoint != NULL && request->endpoint->form == FORM_RAW &&
-                   str_is_none(request->raw_name);
+    bool is_raw = request->endpoint != NULL && request->endpoint->form == FORM_RAW;
+    bool is_page = request->is_page || (is_raw && str_is_none(request->raw_name));
+    if (request->endpoint != NULL && request->endpoint->page != NULL) {
+        buf_put_c(out, "Vary: Accept\r\n");
+    }
     if (request->max_age_s > 0 && request->outcome.err == ERR_OK) {
         buf_put_c(out, "Cache-Control: public, max-age=");
         buf_put_u64(out, request->max_age_s);
@@ -252,23 +255,52 @@ static yyjson_mut_val *problem_root(struct request *request, yyjson_mut_doc *doc
     return root;
 }
 
-static yyjson_mut_val *envelope_root(struct request *request, yyjson_mut_doc *doc, enum err err,
-                                     uint16_t status, struct str message) {
-    yyjson_mut_val *root = yyjson_mut_obj(doc);
-    json_add_int(doc, root, "code", status);
-    if (err == ERR_OK && request->outcome.data != NULL) {
-        json_add_val(doc, root, "data", request->outcome.data);
-    }
-    if (err != ERR_OK) {
-        yyjson_mut_val *error = json_add_object(doc, root, "error");
-        json_add_val(doc, error, "details", error_details(request, doc, err));
-        json_add_str(doc, error, "type", str_from_c(err_row(err)->type));
-    }
+/* The members behind data or error. */
+static void envelope_close(const struct request *request, yyjson_mut_doc *doc, yyjson_mut_val *root,
+                           bool is_success, struct str message) {
     json_add_str(doc, root, "message", message);
     json_add_str(doc, root, "request_id", request->command.request_id);
-    json_add_bool(doc, root, "success", err == ERR_OK);
+    json_add_bool(doc, root, "success", is_success);
     json_add_str(doc, root, "version", STR("1.0"));
+}
+
+static yyjson_mut_val *unified_success(struct request *request, yyjson_mut_doc *doc,
+                                       yyjson_mut_val *data, struct str message) {
+    yyjson_mut_val *root = yyjson_mut_obj(doc);
+    json_add_int(doc, root, "code", request->reply.status);
+    if (data != NULL) {
+        json_add_val(doc, root, "data", data);
+    }
+    envelope_close(request, doc, root, true, message);
     return root;
+}
+
+static yyjson_mut_val *unified_refusal(struct request *request, yyjson_mut_doc *doc, enum err err,
+                                       struct str message) {
+    if (wants_problem(request)) {
+        request->reply.content_type = STR("application/problem+json");
+        return problem_root(request, doc, err, message);
+    }
+    yyjson_mut_val *root = yyjson_mut_obj(doc);
+    json_add_int(doc, root, "code", request->reply.status);
+    yyjson_mut_val *error = json_add_object(doc, root, "error");
+    json_add_val(doc, error, "details", error_details(request, doc, err));
+    json_add_str(doc, error, "type", str_from_c(err_row(err)->type));
+    envelope_close(request, doc, root, false, message);
+    return root;
+}
+
+static const struct dialect unified_dialect = {
+    .name = "unified",
+    .success = unified_success,
+    .refusal = unified_refusal,
+};
+
+/* Of the row, or of the rows of the path when none has the method (engine.c, route_settle). */
+static const struct dialect *request_dialect(const struct request *request) {
+    const struct endpoint *row =
+        request->endpoint != NULL ? request->endpoint : request->route.neighbour;
+    return row != NULL && row->dialect != NULL ? row->dialect : &unified_dialect;
 }
 
 /* When there is no memory for a document: constant, but true. */
@@ -302,24 +334,26 @@ static bool body_keep(struct request *request, struct str text) {
     return !str_is_none(reply->body);
 }
 
-static void reply_json(struct request *request, enum err err, uint16_t status) {
+static yyjson_mut_val *reply_root(struct request *request, yyjson_mut_doc *doc, enum err err) {
+    const struct outcome *outcome = &request->outcome;
+    const struct dialect *dialect = request_dialect(request);
+    struct str message =
+        str_from_c(outcome->message ? outcome->message : dialect_message(dialect, err));
+    if (request->endpoint != NULL && request->endpoint->form == FORM_BARE &&
+        outcome->data != NULL) {
+        return outcome->data;
+    }
+    return err == ERR_OK ? dialect->success(request, doc, outcome->data, message)
+                         : dialect->refusal(request, doc, err, message);
+}
+
+static void reply_json(struct request *request, enum err err) {
     struct outcome *outcome = &request->outcome;
     struct http_reply *reply = &request->reply;
     struct arena *work = request->command.arena; /* in a batch the scratch memory */
     yyjson_mut_doc *doc = outcome->doc ? outcome->doc : json_doc(work);
-    struct str message = str_from_c(outcome->message ? outcome->message : err_row(err)->sentence);
-    bool is_problem = err != ERR_OK && wants_problem(request);
-    bool is_bare =
-        request->endpoint != NULL && request->endpoint->form == FORM_BARE && outcome->data != NULL;
-    yyjson_mut_val *root = NULL;
-    if (is_bare) {
-        root = outcome->data;
-    } else if (is_problem) {
-        root = problem_root(request, doc, err, message);
-    } else {
-        root = envelope_root(request, doc, err, status, message);
-    }
-    reply->content_type = is_problem ? STR("application/problem+json") : STR("application/json");
+    reply->content_type = STR("application/json");
+    yyjson_mut_val *root = reply_root(request, doc, err);
     struct str text;
     bool is_written = json_write(doc, root, work, &text) == ERR_OK;
     if (is_written && work == request->arena) {
@@ -348,7 +382,8 @@ void reply_render(struct request *request) {
     if (err != ERR_OK && err_row(err)->status == 0) {
         err = ERR_INTERNAL; /* an inner error that nobody turned into a word of the wire */
     }
-    uint16_t status = err == ERR_OK ? success_status(request) : err_row(err)->status;
+    uint16_t status =
+        err == ERR_OK ? success_status(request) : dialect_status(request_dialect(request), err);
     reply->status = status;
     reply->is_compressible = true;
     if (err == ERR_OK && !str_is_none(request->raw_type)) {
@@ -356,7 +391,7 @@ void reply_render(struct request *request) {
         reply->body = request->raw_body;
         reply->gzip_body = request->raw_gzip;
     } else if (status != 304 && status != 204) {
-        reply_json(request, err, status);
+        reply_json(request, err);
     }
     reply->headers = headers_make(request, reply->status);
 }

@@ -42,6 +42,7 @@ struct request {
     uint32_t rate_limit, rate_remaining, rate_reset_s; /* 0 limit = no headers */
     enum err refusal; /* the gate's no that is worth an audit record; then nothing else is run */
     bool has_query_faults; /* outcome.faults came from the query: refused once the gate is passed */
+    bool is_page;          /* endpoint->page answers */
     uint32_t step;         /* of prepare */
     struct password_job job;
     struct http_reply reply; /* rendered, waiting for the commit */

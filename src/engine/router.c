@@ -111,7 +111,7 @@ static const char *row_problem(const struct endpoint *row) {
     if (row->id == NULL || row->path == NULL || row->path[0] != '/' || row->doc == NULL) {
         return "id, path and doc are required";
     }
-    if (row->tag == NULL || row->auth < AUTH_NONE || row->auth > AUTH_PASSWORD) {
+    if (row->tag == NULL || row->auth < AUTH_NONE || row->auth > AUTH_DIALECT) {
         return "tag and auth are required";
     }
     if ((row->command == NULL) == (row->read == NULL)) {
@@ -128,6 +128,12 @@ static const char *row_problem(const struct endpoint *row) {
     }
     if (row->command != NULL && (row->command->check == NULL || row->command->apply == NULL)) {
         return "a command has check and apply";
+    }
+    if (row->auth == AUTH_DIALECT && (row->dialect == NULL || row->dialect->resolve == NULL)) {
+        return "the dialect must know its callers";
+    }
+    if (row->page != NULL && row->method != HTTP_GET) {
+        return "a page is got";
     }
     if (row->method == HTTP_GET && row->body != NULL) {
         return "GET takes no body";
@@ -266,6 +272,16 @@ static uint32_t node_allow(const struct route_node *node) {
     return (allow & (1u << HTTP_GET)) != 0 ? allow | (1u << HTTP_HEAD) : allow;
 }
 
+static const struct endpoint *node_neighbour(const struct router *router,
+                                             const struct route_node *node) {
+    uint32_t method = 0;
+    while (node->endpoints[method] == 0) {
+        method++;
+        CHECK(method < ROUTE_METHODS); /* router_walk stops at nodes that have rows */
+    }
+    return router->endpoints[node->endpoints[method] - 1u];
+}
+
 /* Which node, filling match->values on the way. */
 static const struct route_node *router_walk(const struct router *router, struct str path,
                                             struct route_match *match) {
@@ -304,8 +320,8 @@ static const struct route_node *router_walk(const struct router *router, struct 
     return NULL;
 }
 
-static void match_names(struct route_match *match) {
-    struct str rest = str_slice(str_from_c(match->endpoint->path), 1, UINT32_MAX);
+static void match_names(struct route_match *match, const struct endpoint *row) {
+    struct str rest = str_slice(str_from_c(row->path), 1, UINT32_MAX);
     uint32_t count = 0;
     while (!str_is_none(rest)) {
         struct str segment = str_split(&rest, '/');
@@ -327,13 +343,13 @@ void router_match(const struct router *router, enum http_method method, struct s
         return;
     }
     match->allow = node_allow(node);
+    match->neighbour = node_neighbour(router, node);
     enum http_method looked_up = method == HTTP_HEAD ? HTTP_GET : method;
-    if (looked_up >= HTTP_OTHER || node->endpoints[looked_up] == 0) {
-        return;
+    if (looked_up < HTTP_OTHER && node->endpoints[looked_up] != 0) {
+        match->index = node->endpoints[looked_up] - 1u;
+        match->endpoint = router->endpoints[match->index];
     }
-    match->index = node->endpoints[looked_up] - 1u;
-    match->endpoint = router->endpoints[match->index];
-    match_names(match);
+    match_names(match, match->endpoint != NULL ? match->endpoint : match->neighbour);
 }
 
 uint32_t router_endpoint_count(const struct router *router) {

@@ -95,6 +95,14 @@
         "How long a passkey's challenge waits for its answer.")                                    \
     ROW(IDEMPOTENCY_SECONDS, "idempotency.time", SECONDS, "86400", 60, 2592000,                    \
         "How long the answer to an Idempotency-Key is kept.")                                      \
+    ROW(GATEKEEPER, "gatekeeper.enabled", BOOL, "true", 0, 1,                                      \
+        "Serve the Gatekeeper paths: /login, /register, /profile, /{account} and so on.")          \
+    ROW(GATEKEEPER_REGISTRATION, "gatekeeper.registration", BOOL, "true", 0, 1,                    \
+        "Let anybody register a Gatekeeper customer; off: administrators add them.")               \
+    ROW(GATEKEEPER_RATE, "gatekeeper.rate", INT, "10", 1, 1000000,                                 \
+        "Registrations, and logins, of Gatekeeper customers per minute.")                          \
+    ROW(GATEKEEPER_TOKEN_SECONDS, "gatekeeper.token-time", SECONDS, "3600", 1, 86400,              \
+        "Life of a Gatekeeper customer's token.")                                                  \
     ROW(MAIL_FOLDER, "mail.folder", TEXT, "", 0, 900,                                              \
         "Folder for mails, one file each, instead of sending them; for development.")              \
     ROW(MAIL_FROM, "mail.from", TEXT, "coffer@localhost", 3, 254,                                  \

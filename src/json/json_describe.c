@@ -210,7 +210,7 @@ yyjson_mut_val *json_describe(yyjson_mut_doc *doc, const struct schema *schema, 
     if (required != NULL && yyjson_mut_arr_size(required) > 0) {
         json_add_val(doc, object, "required", required);
     }
-    if (is_input) {
+    if (is_input && !schema->ignores_unknown) {
         json_add_bool(doc, object, "additionalProperties", false);
     }
     return object;

@@ -109,6 +109,10 @@ void schema_fault_add(struct schema_faults *faults, struct str path, struct str 
     }
 }
 
+bool schema_fault_is_missing(const struct schema_fault *fault) {
+    return str_equal(fault->text, FAULT_MISSING);
+}
+
 /* --- soundness ------------------------------------------------------------------------------- */
 
 /* Each of these answers what is wrong, or NULL. */

@@ -97,6 +97,7 @@ struct schema {
     const struct field *fields;
     uint16_t field_count; /* <= SCHEMA_FIELDS_MAX */
     uint32_t struct_bytes;
+    bool ignores_unknown; /* on input: members without a field are no fault */
 };
 
 /* One row: FIELD(struct user, email, FIELD_TEXT, .tag = 2, .max = 254, .doc = "...") */
@@ -172,6 +173,9 @@ struct schema_pair {
 enum err schema_decode_pairs(const struct schema *schema, const struct schema_pair *pairs,
                              uint32_t pair_count, struct arena *arena, void *out,
                              struct schema_faults *faults);
+
+/* Is it that a required member was not there at all? */
+bool schema_fault_is_missing(const struct schema_fault *fault);
 
 /* For checks across fields; the slices must live as long as the faults. */
 void schema_fault_add(struct schema_faults *faults, struct str path, struct str text);

@@ -274,7 +274,9 @@ static void decode_members(const struct site *site, yyjson_val *object) {
          key != NULL && !decoder_is_done(site->decoder); key = yyjson_obj_iter_next(&iter)) {
         const struct field *field = schema_field(schema, text_of(key));
         if (field == NULL) {
-            add_fault(site, text_of(key), -1, FAULT_UNKNOWN);
+            if (!schema->ignores_unknown) {
+                add_fault(site, text_of(key), -1, FAULT_UNKNOWN);
+            }
             continue;
         }
         seen |= field_bit(schema, field);

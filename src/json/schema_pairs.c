@@ -30,7 +30,9 @@ static void decode_pair(struct decoder *decoder, const struct schema *schema,
                         const struct schema_pair *pair, void *out, uint64_t *seen) {
     const struct field *field = schema_field(schema, pair->name);
     if (field == NULL) {
-        add_unknown(decoder, pair->name);
+        if (!schema->ignores_unknown) {
+            add_unknown(decoder, pair->name);
+        }
         return;
     }
     CHECK(has_text_form(field));

@@ -38,6 +38,7 @@ enum table_person_kind {
     PERSON_UNSAID,
     PERSON_NOBODY, /* about no person, or nothing but ids that point to one */
     PERSON_SELF,   /* one row per person: the table that the others are `of` */
+    PERSON_APART,  /* of people who are no users: their domain's endpoints show and remove them */
     PERSON_DATA,   /* exported; removed by erasure */
     PERSON_MARKS,  /* hashes and the like that say nothing: not exported; removed by erasure */
     PERSON_KEPT,   /* exported; erasure leaves them, pseudonymous, or to their domain */

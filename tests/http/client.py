@@ -10,8 +10,10 @@ import ssl
 import threading
 
 SEEN_FOLDER = os.environ.get('COFFER_SEEN_FOLDER')
-BARE_PATHS = ('/.well-known/', '/openapi.json', '/docs', '/metrics', '/health',
-              '/api/v1/auth/webauthn/register/begin', '/api/v1/auth/webauthn/login/begin')
+BARE_PATHS = ('/.well-known/', '/openapi.json', '/docs', '/metrics', '/health', '/test',
+              '/db_check', '/api/v1/auth/webauthn/register/begin',
+              '/api/v1/auth/webauthn/login/begin')
+GATEKEEPER_PATH = re.compile(r'/[^/?]*(\?.*)?$')
 
 _seen_lock = threading.Lock()
 
@@ -51,12 +53,23 @@ class Reply:
 
     @property
     def error(self):
-        return (self.json or {}).get('error') or {}
+        error = (self.json or {}).get('error') or {}
+        return error if isinstance(error, dict) else {}  # of the Gatekeeper paths a text
+
+    @property
+    def is_gatekeeper(self):
+        """{"message":...,"success":...}: those paths have no envelope."""
+        return (isinstance(self.json, dict) and isinstance(self.json.get('success'), bool) and
+                'version' not in self.json)
 
     @property
     def error_type(self):
         if 'problem+json' in self.headers.get('content-type', ''):
             return (self.json or {}).get('code')
+        if self.is_gatekeeper:
+            # In one message stands the customer's number.
+            return None if self.json['success'] else re.sub(r'\b\d{12}\b', 'N',
+                                                            self.json['message'])
         return self.error.get('type')
 
     @property
@@ -99,7 +112,25 @@ def complaint_about(reply, is_tls, is_replay=False):
     is_envelope = headers.get('content-type', '').startswith('application/json') and \
         (reply.status >= 400 or not reply.path.startswith(BARE_PATHS)) and \
         'content-disposition' not in headers  # a file
+    if is_envelope and reply.is_gatekeeper and GATEKEEPER_PATH.match(reply.path):
+        return complaint_about_gatekeeper(reply)
     return complaint_about_envelope(reply, is_replay) if is_envelope and reply.body else None
+
+
+def complaint_about_gatekeeper(reply):
+    body = reply.json
+    if body['success'] != (reply.status < 400):
+        return f'success is {body["success"]}'
+    if json.dumps(body, separators=(',', ':'), ensure_ascii=False) != reply.text and \
+            'content-encoding' not in reply.headers:
+        return 'the body is not compact'
+    if list(body) != sorted(body):
+        return f'the keys {list(body)} are not in order'
+    if body['success']:
+        return None
+    if not isinstance(body.get('message'), str) or not body['message']:
+        return 'message is missing'
+    return None if set(body) <= {'error', 'message', 'msg', 'success'} else f'has {list(body)}'
 
 
 def complaint_about_envelope(reply, is_replay):

@@ -1,10 +1,12 @@
 """The OpenAPI document as test material: operations, who may call them, bodies that fit."""
 
 import re
+import secrets
 import uuid
 
 from server import PASSWORD
 
+CUSTOMER = '999999999999'  # of the Gatekeeper paths, where one has to be there
 METHODS = ('get', 'post', 'put', 'patch', 'delete')
 ROLES = ('customer', 'admin', 'support', 'compliance', 'auditor')
 
@@ -16,9 +18,12 @@ class Operation:
         self.method = method.upper()
         self.item = item
         self.id = item['operationId']
+        self.is_gatekeeper = 'Gatekeeper' in item['tags']  # another form of refusals
         self.needs_session = any('bearer' in entry for entry in item.get('security', []))
         roles = re.search(r'Access: [^.]*; roles: ([a-z, ]+)\.', item['description'])
         self.roles = set(roles.group(1).split(', ')) if roles else set(ROLES)
+        if self.is_gatekeeper and self.needs_session:
+            self.roles = {'admin'}  # of this server; the customers' own roles: test_gatekeeper.py
         self.role = next(role for role in ROLES if role in self.roles)  # somebody who may
         limit = re.search(r'Body: at most (\d+) bytes', item['description'])
         self.body_bytes_max = int(limit.group(1)) if limit else None
@@ -29,7 +34,16 @@ class Operation:
         return f'{self.method} {self.path}'
 
     def concrete_path(self):
+        if self.is_gatekeeper and self.method == 'PUT':
+            return f'/{CUSTOMER}'
+        if self.is_gatekeeper:
+            return re.sub(r'\{[^}]+\}', account_number(), self.path)
         return re.sub(r'\{[^}]+\}', lambda _found: str(uuid.uuid4()), self.path)
+
+    def matches(self, path):
+        """Is this the path's operation? A literal one wins over a {parameter}."""
+        return self.pattern.match(path) and (path == self.path or
+                                             path not in self.document['paths'])
 
     def body_schema(self):
         body = self.item.get('requestBody')
@@ -53,6 +67,9 @@ class Operation:
         for status, response in self.item['responses'].items():
             if status[0] in '45':
                 text = resolve(self.document, response)['description']
+                if self.is_gatekeeper:
+                    errors |= {(int(status), message, '')
+                               for message in re.findall(r'\n- `([^`]+)`', text)}
                 for kind, reason in re.findall(r'- `([A-Z0-9_]+)` \(`([A-Z0-9_]+)`\)', text):
                     errors.add((int(status), kind, reason))
         return errors
@@ -73,6 +90,10 @@ def operations(document):
 
 
 # ---- values ----
+
+def account_number():
+    return str(secrets.randbelow(10 ** 12)).zfill(12)
+
 
 def types_of(schema):
     kind = schema.get('type', [])
@@ -118,6 +139,10 @@ def value_for(document, schema, name):
     schema = resolve(document, schema)
     if 'enum' in schema:
         return schema['enum'][0]
+    if name == 'account_number':
+        return account_number()
+    if name == 'age':
+        return 30
     kinds = types_of(schema)
     if 'boolean' in kinds:
         return True
@@ -140,6 +165,8 @@ def value_for(document, schema, name):
         return '2026-01-02T03:04:05Z'
     if form == 'uuid':
         return str(uuid.uuid4())
+    if schema.get('description') == '(XXX) XXX-XXXX':
+        return '(619) 555-5678'
     if 'phone' in name:
         return '+49 170 1234567'
     if 'password' in name:

@@ -586,4 +586,5 @@ def test_the_next_address_when_one_does_not_answer():
     check_in('connected to 127.0.0.1:', run.stdout)
 
 
-harness.main(globals())
+if __name__ == '__main__':
+    harness.main(globals())

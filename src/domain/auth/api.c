@@ -234,17 +234,6 @@ static const struct endpoint auth_endpoints[] = {
         .read = setup_style_read,
     },
     {
-        .id = "root_page",
-        .method = HTTP_GET,
-        .path = "/",
-        .doc = "A page with links to what there is, for browsers.",
-        .tag = "Pages",
-        .auth = AUTH_NONE,
-        .rate = RATE_READ,
-        .form = FORM_RAW,
-        .read = root_page_read,
-    },
-    {
         .id = "icon",
         .method = HTTP_GET,
         .path = "/favicon.ico",

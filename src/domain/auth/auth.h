@@ -248,6 +248,58 @@ struct auth_extension {
 };
 void auth_extend(const struct auth_extension *extension);
 
+/* The page at `/`, for whoever owns that row: endpoint->page. */
+enum err root_page_read(struct request *request, const struct store_view *view);
+
+/* ---- passwords, in prepare (password_check.c) ---- */
+
+struct password_check {
+    struct str
+        hash;      /* the stored one; STR_NONE: there is none, which takes as long and never fits */
+    bool is_known; /* there was something to compare with */
+    bool is_match;
+    struct str new_hash; /* instead of one of an old form or cost that fitted, or STR_NONE */
+};
+/* Called with request->step 0 and again whenever prepare is: ERR_AGAIN while it is parked, ERR_OK
+ * when the answer is there. */
+enum err password_check_step(struct request *request, struct str password,
+                             struct password_check *check);
+/* A new hash: ERR_AGAIN, and the next step of prepare finishes. ERR_VALIDATION: no usable password.
+ * STR_NONE: no memory. */
+enum err password_hash_start(struct request *request, struct str password);
+struct str password_hash_finish(struct request *request);
+
+/* ---- lockout (rules.c) ---- */
+
+/* After `failures_max` failures with less than `memory_us` between them every attempt is refused
+ * for `lock_us`. When the memory is the longer one, the next failure locks again at once. */
+struct lockout_rule {
+    int64_t failures_max;
+    int64_t lock_us;
+    int64_t memory_us;
+};
+struct lockout_rules {
+    struct lockout_rule by_address;
+    struct lockout_rule by_account;
+};
+
+/* Failures are counted per subject and address, and per subject; for unknown ones too, so that
+ * nothing tells them apart. */
+struct lockout {
+    struct login_failures by_address;
+    struct login_failures by_account;
+    int64_t locked_until; /* 0 = not locked */
+};
+/* `subject`: an e-mail address, or a text without @ that begins with the kind of the other thing.
+ */
+void lockout_load(const struct store_view *view, const struct command *command, struct str subject,
+                  struct lockout *lockout);
+/* One more failure. */
+void lockout_count_by(struct store_tx *tx, const struct command *command,
+                      const struct lockout_rules *rules, struct lockout *lockout);
+/* A good login forgets the failures. */
+void lockout_clear(struct store_tx *tx, struct lockout *lockout);
+
 /* ---- for the program's own subcommands ---- */
 
 /* Import and `admin create`: system commands over this. */

@@ -2,10 +2,6 @@
  * Login. The password is checked outside the batch; the batch looks again at everything that may
  * have changed meanwhile: the stored hash, the status, the locks.
  *
- *   step 0: find the user, start the check (a dummy one for unknown users: the same time)
- *   step 1: the check is done; an old or imported hash that fitted is made anew
- *   step 2: the new hash is there; sign the access token; queue
- *
  * Who has a second factor gets a session only with a good code: in the same request, or in a second
  * one for which this one leaves a pending login (pending.h, totp_login.c).
  *
@@ -49,12 +45,9 @@ static const struct field login_body_fields[] = {
 const struct schema login_body_schema = SCHEMA("LoginBody", struct login_body, login_body_fields);
 
 struct login_prepared {
-    bool is_match;
-    bool is_known; /* there was a stored hash to compare with */
+    struct password_check check;
     struct str email;
-    struct str verified_hash; /* the stored one that the password fitted */
     struct password_mark mark;
-    struct str new_hash; /* instead of it, or STR_NONE */
     struct token_set tokens;
 };
 
@@ -70,26 +63,11 @@ static enum err login_start(struct request *request) {
     request->command.prepared = prepared;
     prepared->email = body->email; /* in lower case already: FORMAT_EMAIL */
     enum err err = user_find_email(request_view(request), prepared->email, request->arena, &user);
-    if (err != ERR_OK && err != ERR_NOT_FOUND) {
-        return err;
-    }
-    bool is_usable = password_is_usable(body->password);
-    if (err == ERR_OK && user.status != USER_DELETED && !str_is_none(user.password_hash)) {
-        prepared->verified_hash = user.password_hash;
+    if (err == ERR_OK && user.status != USER_DELETED) {
+        prepared->check.hash = user.password_hash;
         prepared->mark = password_mark_of(&user);
-        err = is_usable ? password_job_verify(&request->job, body->password, user.password_hash)
-                        : ERR_VALIDATION;
-    } else {
-        err = ERR_NOT_FOUND;
     }
-    prepared->is_known = err == ERR_OK;
-    if (err != ERR_OK) {
-        uint32_t cost = (uint32_t)settings_int(request->command.settings, SETTING_PASSWORD_COST_ID);
-        struct str password = is_usable ? body->password : STR("x");
-        err = password_job_dummy(&request->job, password, cost);
-        CHECK(err == ERR_OK);
-    }
-    return request_park_password(request);
+    return err == ERR_NOT_FOUND ? ERR_OK : err;
 }
 
 static enum err login_tokens(struct request *request) {
@@ -97,50 +75,21 @@ static enum err login_tokens(struct request *request) {
     struct user user;
     enum err err = user_find_email(request_view(request), prepared->email, request->arena, &user);
     if (err != ERR_OK) {
-        prepared->is_match = false;
+        prepared->check.is_match = false;
         return err == ERR_NOT_FOUND ? ERR_OK : err;
     }
     return tokens_make(request, user.id, (enum role)(1u << user.role), (struct id){{0}},
                        &prepared->tokens);
 }
 
-/* A hash of an old form or cost that has just been fitted by the password is made anew. */
-static enum err login_rehash(struct request *request, uint32_t cost) {
-    const struct login_body *body = request->command.body;
-    uint8_t salt[32];
-    command_entropy(&request->command, "password salt", salt);
-    password_job_reset(&request->job);
-    enum err err = password_job_hash(&request->job, body->password, cost, salt);
-    CHECK(err == ERR_OK);
-    request->step = 2;
-    return request_park_password(request);
-}
-
-static enum err login_checked(struct request *request) {
-    struct login_prepared *prepared = request->command.prepared;
-    uint32_t cost = (uint32_t)settings_int(request->command.settings, SETTING_PASSWORD_COST_ID);
-    prepared->is_match = prepared->is_known && password_job_result(&request->job) == ERR_OK;
-    if (!prepared->is_match) {
-        return ERR_OK;
-    }
-    if (!password_hash_is_current(prepared->verified_hash, cost)) {
-        return login_rehash(request, cost);
-    }
-    return login_tokens(request);
-}
-
 static enum err login_prepare(struct request *request) {
+    const struct login_body *body = request->command.body;
+    enum err err = request->step == 0 ? login_start(request) : ERR_OK;
     struct login_prepared *prepared = request->command.prepared;
-    switch (request->step) {
-    case 0:
-        request->step = 1;
-        return login_start(request);
-    case 1:
-        return login_checked(request);
-    default:
-        prepared->new_hash = arena_copy(request->arena, password_job_text(&request->job));
-        return login_tokens(request);
+    if (err == ERR_OK) {
+        err = password_check_step(request, body->password, &prepared->check);
     }
+    return err == ERR_OK && prepared->check.is_match ? login_tokens(request) : err;
 }
 
 /* ---- in the batch ---- */
@@ -235,8 +184,8 @@ static void login_go_on(struct store_tx *tx, const struct command *command, stru
     const struct login_body *body = command->body;
     struct str code = login_code(body);
     struct totp_factor factor;
-    if (!str_is_none(prepared->new_hash)) {
-        user->password_hash = prepared->new_hash;
+    if (!str_is_none(prepared->check.new_hash)) {
+        user->password_hash = prepared->check.new_hash;
         store_put(tx, &user_table, user);
     }
     enum err err = totp_get_verified(store_tx_view(tx), user->id, command->arena, &factor);
@@ -261,7 +210,7 @@ static void login_apply(struct store_tx *tx, const struct command *command,
     struct lockout lockout;
     struct user user;
     enum err err = user_find_email(store_tx_view(tx), prepared->email, command->arena, &user);
-    bool is_match = err == ERR_OK && prepared->is_match && user.status != USER_DELETED &&
+    bool is_match = err == ERR_OK && prepared->check.is_match && user.status != USER_DELETED &&
                     !str_is_none(prepared->tokens.access) &&
                     password_mark_holds(prepared->mark, &user);
     lockout_load(store_tx_view(tx), command, prepared->email, &lockout);

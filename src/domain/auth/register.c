@@ -114,20 +114,12 @@ static enum err register_rules(struct request *request) {
 
 /* ---- prepare: hash, then sign ---- */
 
-static enum err hash_start(struct request *request, struct str password) {
-    uint32_t cost = (uint32_t)settings_int(request_settings(request), SETTING_PASSWORD_COST_ID);
-    uint8_t salt[32];
-    command_entropy(&request->command, "password salt", salt);
-    enum err err = password_job_hash(&request->job, password, cost, salt);
-    return err == ERR_OK ? request_park_password(request) : err;
-}
-
 static enum err hash_finish(struct request *request, enum role role) {
     struct register_prepared *prepared = ARENA_NEW(request->arena, struct register_prepared);
     if (prepared == NULL) {
         return ERR_NO_MEMORY;
     }
-    prepared->password_hash = arena_copy(request->arena, password_job_text(&request->job));
+    prepared->password_hash = password_hash_finish(request);
     prepared->role = role;
     request->command.prepared = prepared;
     return tokens_make(request, command_id(&request->command, "user"), role, (struct id){{0}},
@@ -139,7 +131,7 @@ static enum err register_prepare(struct request *request) {
     if (request->step == 0) {
         request->step = 1;
         enum err err = register_rules(request);
-        return err == ERR_OK ? hash_start(request, body->password) : err;
+        return err == ERR_OK ? password_hash_start(request, body->password) : err;
     }
     return hash_finish(request, ROLE_CUSTOMER);
 }
@@ -352,7 +344,7 @@ static enum err setup_prepare(struct request *request) {
             return ERR_OK;
         }
         enum err err = setup_rules(request);
-        return err == ERR_OK ? hash_start(request, body->password) : err;
+        return err == ERR_OK ? password_hash_start(request, body->password) : err;
     }
     return hash_finish(request, ROLE_ADMIN);
 }

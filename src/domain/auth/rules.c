@@ -75,12 +75,12 @@ bool password_rules_check(const struct settings *settings, struct str password, 
 
 /* ---- lockout ---- */
 
-void failures_load(const struct store_view *view, const struct command *command, struct str email,
+void failures_load(const struct store_view *view, const struct command *command, struct str subject,
                    struct str address, struct login_failures *failures) {
     struct store_scope system = {.kind = STORE_SCOPE_SYSTEM};
     struct hash_stream stream;
     hash_stream_init(&stream);
-    hash_stream_add_field(&stream, email);
+    hash_stream_add_field(&stream, subject);
     hash_stream_add_field(&stream, address);
     struct hash key = hash_stream_value(&stream);
     enum err err =
@@ -92,11 +92,11 @@ void failures_load(const struct store_view *view, const struct command *command,
     }
 }
 
-void lockout_load(const struct store_view *view, const struct command *command, struct str email,
+void lockout_load(const struct store_view *view, const struct command *command, struct str subject,
                   struct lockout *lockout) {
     struct str address = str_from((const char *)command->peer.bytes, sizeof(command->peer.bytes));
-    failures_load(view, command, email, address, &lockout->by_address);
-    failures_load(view, command, email, STR("account"), &lockout->by_account);
+    failures_load(view, command, subject, address, &lockout->by_address);
+    failures_load(view, command, subject, STR("account"), &lockout->by_account);
     int64_t until_us = lockout->by_address.locked_until;
     if (lockout->by_account.locked_until > until_us) {
         until_us = lockout->by_account.locked_until;
@@ -105,25 +105,36 @@ void lockout_load(const struct store_view *view, const struct command *command, 
 }
 
 static void failures_count(struct store_tx *tx, const struct command *command,
-                           struct login_failures *failures, enum setting limit) {
+                           struct login_failures *failures, const struct lockout_rule *rule) {
     if (str_is_none(failures->key)) {
         return; /* no memory for the key: the next one counts */
     }
+    CHECK(rule->memory_us >= rule->lock_us);
     failures->count++;
-    failures->expires_at =
-        command->now_us + settings_us(command->settings, SETTING_LOCKOUT_SECONDS_ID);
+    failures->expires_at = command->now_us + rule->memory_us;
     SCHEMA_SET(&login_failures_schema, failures, count);
     SCHEMA_SET(&login_failures_schema, failures, expires_at);
-    if (failures->count >= settings_int(command->settings, limit)) {
-        failures->locked_until = failures->expires_at;
+    if (failures->count >= rule->failures_max) {
+        failures->locked_until = command->now_us + rule->lock_us;
         SCHEMA_SET(&login_failures_schema, failures, locked_until);
     }
     store_put(tx, &login_failures_table, failures);
 }
 
+void lockout_count_by(struct store_tx *tx, const struct command *command,
+                      const struct lockout_rules *rules, struct lockout *lockout) {
+    failures_count(tx, command, &lockout->by_address, &rules->by_address);
+    failures_count(tx, command, &lockout->by_account, &rules->by_account);
+}
+
 bool lockout_count(struct store_tx *tx, const struct command *command, struct lockout *lockout) {
-    failures_count(tx, command, &lockout->by_address, SETTING_LOCKOUT_FAILURES_ID);
-    failures_count(tx, command, &lockout->by_account, SETTING_LOCKOUT_ACCOUNT_ID);
+    const struct settings *settings = command->settings;
+    int64_t time_us = settings_us(settings, SETTING_LOCKOUT_SECONDS_ID);
+    struct lockout_rules rules = {
+        .by_address = {settings_int(settings, SETTING_LOCKOUT_FAILURES_ID), time_us, time_us},
+        .by_account = {settings_int(settings, SETTING_LOCKOUT_ACCOUNT_ID), time_us, time_us},
+    };
+    lockout_count_by(tx, command, &rules, lockout);
     return lockout->by_address.locked_until > command->now_us ||
            lockout->by_account.locked_until > command->now_us;
 }

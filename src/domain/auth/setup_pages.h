@@ -7,7 +7,6 @@
 /* Fills in what depends on settings, and compresses; once at start. */
 void setup_pages_open(const struct settings *settings);
 
-enum err root_page_read(struct request *request, const struct store_view *view);
 enum err icon_read(struct request *request, const struct store_view *view);
 /* The form, or, when there is an administrator, a page that says so. */
 enum err setup_page_read(struct request *request, const struct store_view *view);

@@ -255,17 +255,8 @@ static enum err password_verify_start(struct request *request) {
     return ERR_OK; /* no password to compare with: does not match */
 }
 
-static enum err password_hash_start(struct request *request) {
-    const struct password_body *body = request->command.body;
-    uint32_t cost = (uint32_t)settings_int(request_settings(request), SETTING_PASSWORD_COST_ID);
-    uint8_t salt[32];
-    command_entropy(&request->command, "password salt", salt);
-    password_job_reset(&request->job);
-    enum err err = password_job_hash(&request->job, body->new_password, cost, salt);
-    return err == ERR_OK ? request_park_password(request) : err;
-}
-
 static enum err password_prepare(struct request *request) {
+    const struct password_body *body = request->command.body;
     struct password_prepared *prepared = request->command.prepared;
     request->step++;
     switch (request->step) {
@@ -275,15 +266,15 @@ static enum err password_prepare(struct request *request) {
     }
     case 2:
         prepared->is_match = password_job_result(&request->job) == ERR_OK;
-        return prepared->is_match ? password_hash_start(request) : ERR_OK;
+        return prepared->is_match ? password_hash_start(request, body->new_password) : ERR_OK;
     default:
-        prepared->new_hash = arena_copy(request->arena, password_job_text(&request->job));
+        prepared->new_hash = password_hash_finish(request);
         return ERR_OK;
     }
 }
 
-static enum err password_check(const struct store_view *view, const struct command *command,
-                               struct outcome *outcome) {
+static enum err password_change_check(const struct store_view *view, const struct command *command,
+                                      struct outcome *outcome) {
     (void)outcome;
     const struct password_prepared *prepared = command->prepared;
     struct user user;
@@ -319,6 +310,6 @@ const struct command_row password_change_command = {
     .action = "user.password_change",
     .resource = "user",
     .prepare = password_prepare,
-    .check = password_check,
+    .check = password_change_check,
     .apply = password_apply,
 };
