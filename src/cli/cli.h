@@ -74,7 +74,7 @@ void cli_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* ---- the subcommands ---- */
 
 int cli_serve(struct cli_options *options);
-int cli_admin(struct cli_options *options);  /* admin create EMAIL */
+int cli_admin(struct cli_options *options);  /* admin create EMAIL, admin promote ACCOUNT */
 int cli_import(struct cli_options *options); /* import users FILE */
 int cli_backup(struct cli_options *options);
 int cli_restore(struct cli_options *options);

@@ -67,11 +67,12 @@ class Key:
         kind = ('EC', '-pkeyopt', 'ec_paramgen_curve:P-256') if algorithm == ES256 else \
             ('RSA', '-pkeyopt', f'rsa_keygen_bits:{bits}')
         openssl('genpkey', '-algorithm', *kind, '-out', self.path)
+        self.cose = self._cose()
 
     def __del__(self):
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def cose(self):
+    def _cose(self):
         """The members of its COSE_Key."""
         if self.algorithm == ES256:
             point = openssl('pkey', '-in', self.path, '-pubout', '-outform', 'DER')[-64:]
@@ -108,7 +109,7 @@ class Authenticator:
     def attested(self, cose=None, credential_id=None):
         credential_id = self.id if credential_id is None else credential_id
         return AAGUID + struct.pack('>H', len(credential_id)) + credential_id + \
-            (cbor(cose or self.key.cose()) if not isinstance(cose, bytes) else cose)
+            (cbor(cose or self.key.cose) if not isinstance(cose, bytes) else cose)
 
     def create(self, options, rp_id=None, flags=None, count=0, cose=None, fmt='none',
                statement=None, behind=b'', credential_id=None, data=None, object_bytes=None,

@@ -156,9 +156,9 @@ def test_row_15_refuses(server):
     user = server.user()
     origin = origin_of(server)
     key = Authenticator(origin)
-    rsa = Authenticator(origin, RS256).key.cose()
-    cose = key.key.cose()
-    small = Key(RS256, 1024).cose()
+    rsa = Authenticator(origin, RS256).key.cose
+    cose = key.key.cose
+    small = Key(RS256, 1024).cose
     wrong, elsewhere = 'PASSKEY_INVALID', 'ORIGIN_MISMATCH'
     flipped = cose[-2][:-1] + bytes([cose[-2][-1] ^ 1])
     good = begin_registration(user)
@@ -620,9 +620,10 @@ def test_defect_2_a_begun_passkey_login_is_nothing_to_the_codes(server):
     check_status(user.post(f'{TOTP}/verify-enrollment', {'code': app.code()}), 200)
     reply = server.client().post(f'{WEBAUTHN}/login/begin', {'email': user.email})
     check_not_in('set-cookie', reply.headers)
+    code = app.code()
     for cookie in (None, f'session={reply.json["challenge"]}'):
-        check_status(verify(server, app.code(), cookie=cookie), 401, 'AUTHENTICATION_ERROR')
-    check_status(verify(server, app.code(), reply.json['challenge']), 401, 'AUTHENTICATION_ERROR')
+        check_status(verify(server, code, cookie=cookie), 401, 'AUTHENTICATION_ERROR')
+    check_status(verify(server, code, reply.json['challenge']), 401, 'AUTHENTICATION_ERROR')
 
 
 # ---- what their owner does ----

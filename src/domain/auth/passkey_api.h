@@ -21,7 +21,6 @@ struct passkey_response {
     struct str signature;
     struct str user_handle;
     struct schema_list transports; /* register */
-    struct str ignored[4];         /* what browsers send besides and nothing is made of */
 };
 
 struct passkey_body {
@@ -32,7 +31,8 @@ struct passkey_body {
     struct passkey_response response;
     struct schema_list transports;
     struct str name;
-    struct str ignored[2];
+    struct str extensions; /* this and what follows: nothing is made of them */
+    struct str attachment;
 };
 
 struct passkey_params {
