@@ -1,5 +1,5 @@
-"""contracts.py is whole: every row of the contracts has an endpoint and tests, every defect has tests
-or the stage that it waits for, and each test that is named is there."""
+"""contracts.py is whole: every row of the contracts has an endpoint and tests, every defect has
+tests or the stage that it waits for, and each test that is named is there."""
 
 import ast
 import glob

@@ -49,6 +49,7 @@ const struct table policy_table = {
     .scope_offset = offsetof(struct policy, organization_id),
     .indexes = policy_indexes,
     .index_count = COUNT_OF(policy_indexes),
+    .person = {.kind = PERSON_NOBODY},
     .doc = "What second factors organizations ask for.",
 };
 
@@ -92,6 +93,10 @@ const struct table member_policy_table = {
     .scope_offset = offsetof(struct member_policy, organization_id),
     .indexes = member_policy_indexes,
     .index_count = COUNT_OF(member_policy_indexes),
+    .person = {.kind = PERSON_KEPT,
+               .of = "members",
+               .index = MEMBER_POLICY_INDEX_PAIR,
+               .by = {"organization_id", "user_id"}},
     .doc = "Exceptions from policies for single members.",
 };
 
@@ -153,5 +158,9 @@ const struct table compliance_note_table = {
     .scope_offset = offsetof(struct compliance_note, organization_id),
     .indexes = compliance_note_indexes,
     .index_count = COUNT_OF(compliance_note_indexes),
+    .person = {.kind = PERSON_KEPT,
+               .of = "members",
+               .index = NOTE_INDEX_PAIR,
+               .by = {"organization_id", "user_id"}},
     .doc = "How members comply with policies, as last judged.",
 };
