@@ -19,6 +19,7 @@
 #include "cli/machine.h"
 #include "domain/appliance/appliance.h"
 #include "domain/auth/auth.h"
+#include "domain/mail/mail.h"
 #include "domain/orgs/orgs.h"
 #include "net/trust.h"
 #include "os/clock.h"
@@ -299,6 +300,7 @@ int cli_serve(struct cli_options *options) {
         !serve_engine(serve)) {
         return CLI_EXIT_FAILED;
     }
+    mail_server_set(serve->mail.smtp);
     serve_banner(serve);
     if (options->is_machine) {
         cli_status_open(serve->loop, serve->engine, serve->server);
