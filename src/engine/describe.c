@@ -98,6 +98,8 @@ void describe_errors(const struct endpoint *endpoint, struct describe_errors *ou
     }
     if (endpoint->command != NULL) {
         error_add(out, ERR_IDEMPOTENCY_REUSED);
+    }
+    if (endpoint->command != NULL || endpoint->note != NULL) {
         error_add(out, ERR_STORE_FULL);
     }
     error_add(out, ERR_UNAVAILABLE);

@@ -27,7 +27,7 @@ struct pending_login {
 
 extern const struct schema pending_login_schema;
 extern const struct table pending_login_table;
-enum { PENDING_INDEX_EXPIRES };
+enum { PENDING_INDEX_EXPIRES, PENDING_INDEX_USER };
 
 /* In apply: puts the row of a login whose password is the user's current one, adds temp_token,
  * mfa_required and expires_in to the reply's data, and the cookie. */
