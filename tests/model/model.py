@@ -92,6 +92,7 @@ class User:
         self.etags = {}
         self.sessions = []
         self.events = []
+        self.devices = set()  # (agent, network) of logins
 
 
 class Session:
@@ -175,6 +176,12 @@ def address_text(text):
     address = ipaddress.ip_address(text.split(',')[-1].strip())
     mapped = getattr(address, 'ipv4_mapped', None)
     return str(mapped or address)
+
+
+def network(text):
+    """What a known device may move in: an IPv4 /24, an IPv6 /48."""
+    address = ipaddress.ip_address(address_text(text))
+    return ipaddress.ip_network((address, 24 if address.version == 4 else 48), strict=False)
 
 
 def seconds_from_now(text):
@@ -422,6 +429,10 @@ class Model:
         for key in (pair, whole):
             if self.failures.pop(key, None) is not None:
                 tables.add('login_failures')
+        device = (request.agent, network(request.address))
+        if device not in user.devices:
+            user.devices.add(device)
+            tables.add('devices')
         user.last_login_ip = pair[1]
         user.version += 1
         session = self._session_open(user, request, body.get('remember_me', False))
