@@ -347,7 +347,8 @@ class Model:
         self.emails[email] = user
         session = self._session_open(user, request, False)
         self._note(request, 'user.register', 'user', user, 'success', actor=user,
-                   tables=('users', 'sessions', 'refresh_tokens'))
+                   tables={'users', 'sessions', 'refresh_tokens', 'link_tokens', 'outbox',
+                           'login_failures'} | self._device(user, request))
         return self._executed(201, learn=('tokens', user, session))
 
     @staticmethod
@@ -429,16 +430,23 @@ class Model:
         for key in (pair, whole):
             if self.failures.pop(key, None) is not None:
                 tables.add('login_failures')
-        device = (request.agent, network(request.address))
-        if device not in user.devices:
-            user.devices.add(device)
-            tables.add('devices')
+        tables |= self._device(user, request)
         user.last_login_ip = pair[1]
         user.version += 1
         session = self._session_open(user, request, body.get('remember_me', False))
         self._note(request, 'session.create', 'session', session, 'success', actor=user,
                    tables=tables)
         return self._executed(200, learn=('tokens', user, session))
+
+    @staticmethod
+    def _device(user, request):
+        """What a login writes of where it came from. (No mail says so: nobody has confirmed the
+        address here.)"""
+        device = (request.agent, network(request.address))
+        if device in user.devices:
+            return set()
+        user.devices.add(device)
+        return {'devices'}
 
     def _fail(self, key, limit):
         self.failures[key] = self.failures.get(key, 0) + 1
