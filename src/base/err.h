@@ -74,6 +74,8 @@
         "Confirm the e-mail address first: the link was sent to it.")                              \
     ROW(LIMITED_SESSION, "MFA_COMPLIANCE_REQUIRED", "MFA_COMPLIANCE_REQUIRED", 403,                \
         "Set up the required second factor first.")                                                \
+    ROW(SELF, "AUTHORIZATION_ERROR", "SELF_DELETE_FORBIDDEN", 403,                                 \
+        "Administrators do this to others; their own account is at /api/v1/users/me.")             \
     ROW(PASSWORD_CHANGE, "PASSWORD_CHANGE_REQUIRED", "PASSWORD_CHANGE_REQUIRED", 403,              \
         "Change the password first, at /api/v1/users/me/password.")                                \
     ROW(SETUP_TOKEN_WRONG, "AUTHENTICATION_ERROR", "SETUP_TOKEN_INVALID", 401,                     \

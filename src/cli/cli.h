@@ -56,6 +56,8 @@ void cli_engine_close(struct engine *engine);
 
 /* ---- mail.c: what calls out ---- */
 
+#define CLI_RESOLV_CONF "/etc/resolv.conf" /* for the cage, too */
+
 struct cli_mail {
     struct dns *dns;
     struct trust *trust;      /* NULL = without TLS */
@@ -74,7 +76,7 @@ void cli_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* ---- the subcommands ---- */
 
 int cli_serve(struct cli_options *options);
-int cli_admin(struct cli_options *options);  /* admin create EMAIL */
+int cli_admin(struct cli_options *options);  /* admin create EMAIL, admin promote ACCOUNT */
 int cli_import(struct cli_options *options); /* import users FILE */
 int cli_backup(struct cli_options *options);
 int cli_restore(struct cli_options *options);

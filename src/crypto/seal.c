@@ -29,6 +29,16 @@ void seal_key_open(struct seal_key *seal, const struct secret_key *key) {
     crypto_wipe(&inner, sizeof inner);
 }
 
+void seal_key_open_raw(struct seal_key *seal, const struct seal_key *like,
+                       const uint8_t bytes[SEAL_RAW_KEY_BYTES]) {
+    CHECK(like->ghash != NULL);
+    memset(seal, 0, sizeof *seal);
+    const br_block_ctr_class *aes = *aes_of(like);
+    aes->init(aes_of(seal), bytes, SECRET_KEY_BYTES);
+    memcpy(seal->nonce_key.bytes, bytes + SECRET_KEY_BYTES, SECRET_KEY_BYTES);
+    seal->ghash = like->ghash;
+}
+
 void seal_key_close(struct seal_key *seal) {
     crypto_wipe(seal, sizeof *seal);
 }

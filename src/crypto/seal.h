@@ -33,6 +33,11 @@ struct seal_key {
 
 /* Both inner keys are derived from `key`, which the caller may wipe afterwards. */
 void seal_key_open(struct seal_key *seal, const struct secret_key *key);
+/* The same from random bytes that nothing else is made from, and quickly: the choice of code is
+ * that of `like`, an open key. */
+enum { SEAL_RAW_KEY_BYTES = 64 };
+void seal_key_open_raw(struct seal_key *seal, const struct seal_key *like,
+                       const uint8_t bytes[SEAL_RAW_KEY_BYTES]);
 void seal_key_close(struct seal_key *seal);
 
 /* Appends plaintext.len + SEAL_OVERHEAD_BYTES to `out`. ERR_FULL when they do not fit or the

@@ -6,7 +6,13 @@
 #include "base/time.h"
 #include "crypto/hash.h"
 #include "crypto/mac.h"
+#include "engine/person.h"
 #include "os/panic.h"
+
+enum {
+    ORIGIN_BYTES_MAX = NET_ADDRESS_TEXT_MAX + 1 + USER_AGENT_LEN_MAX,
+    ORIGIN_SEALED_BYTES_MAX = SEAL_OVERHEAD_BYTES + ORIGIN_BYTES_MAX,
+};
 
 static const char *const outcome_names[] = {"success", "failed", "refused", NULL};
 
@@ -45,6 +51,8 @@ static const struct field audit_event_fields[] = {
           .doc = "Chain value: covers this record and all before it."),
     FIELD(struct audit_event, api_key_id, FIELD_ID, .tag = 16, .flags = FIELD_NULLABLE,
           .doc = "API key used."),
+    FIELD(struct audit_event, origin, FIELD_BYTES, .tag = 17, .flags = FIELD_HIDDEN,
+          .max = ORIGIN_SEALED_BYTES_MAX, .doc = "Address and program of the client, sealed."),
 };
 
 const struct schema audit_event_schema =
@@ -71,6 +79,7 @@ const struct table audit_table = {
     .scope_offset = offsetof(struct audit_event, actor_id),
     .indexes = audit_indexes,
     .index_count = COUNT_OF(audit_indexes),
+    .person = {.kind = PERSON_KEPT, .of = "users", .index = AUDIT_INDEX_ACTOR},
     .doc = "The tamper-evident audit trail.",
 };
 
@@ -123,6 +132,10 @@ static struct hash chain_value(const struct audit_chain *chain, const struct aud
     /* Only where there is one: events from before there were keys keep their value. */
     if (!id_is_zero(event->api_key_id)) {
         add_field(&mac, id_bytes(&event->api_key_id));
+    }
+    /* Likewise; never as long as an id. */
+    if (!str_is_none(event->origin)) {
+        add_field(&mac, event->origin);
     }
     return mac_stream_finish(&mac);
 }
@@ -213,14 +226,93 @@ static void event_fill_texts(struct audit_event *event, const struct command *co
     if (failure != ERR_OK) {
         SET_TEXT(event, error_type, str_from_c(err_row(failure)->type));
     }
-    SET_TEXT(event, user_agent, command->user_agent);
     SET_TEXT(event, request_id, command->request_id);
+}
+
+/* ---- from where ---- */
+
+/* A sealed origin opens only in its own record. */
+static struct str origin_purpose(const struct audit_event *event, struct buf *out) {
+    buf_put_c(out, "audit origin ");
+    buf_put(out, event->actor_id.bytes, ID_BYTES);
+    buf_put_be64(out, (uint64_t)event->sequence);
+    CHECK(!out->is_full);
+    return buf_str(out);
+}
+
+/* "ADDRESS PROGRAM"; addresses have no blanks. */
+static void origin_seal(struct store_tx *tx, const struct command *command, struct str address,
+                        struct buf *sealed, struct audit_event *event) {
+    char text[ORIGIN_BYTES_MAX];
+    char purpose_bytes[64];
+    struct buf plain = buf_over(text, sizeof(text));
+    struct buf purpose = buf_over(purpose_bytes, sizeof(purpose_bytes));
+    struct seal_key key;
+    if (!person_key_take(tx, command, event->actor_id, &key)) {
+        return; /* erased: nothing about them is written down any more */
+    }
+    buf_put_str(&plain, address);
+    buf_put_byte(&plain, ' ');
+    buf_put_str(&plain, str_is_none(command->user_agent) ? STR("") : command->user_agent);
+    CHECK(!plain.is_full);
+    struct str entropy = str_from((const char *)command->entropy, sizeof(command->entropy));
+    enum err err =
+        seal_put(&key, origin_purpose(event, &purpose), entropy, buf_str(&plain), sealed);
+    CHECK(err == ERR_OK);
+    seal_key_close(&key);
+    event->origin = buf_str(sealed);
+    SCHEMA_SET(&audit_event_schema, event, origin);
+}
+
+enum err audit_origin_open(const struct store_view *view, struct arena *arena,
+                           struct audit_event *event) {
+    char purpose_bytes[64];
+    struct buf purpose = buf_over(purpose_bytes, sizeof(purpose_bytes));
+    struct seal_key key;
+    if (str_is_none(event->origin)) {
+        return ERR_OK;
+    }
+    enum err err = person_key_get(view, event->actor_id, arena, &key);
+    if (err != ERR_OK) {
+        return err == ERR_NOT_FOUND ? ERR_OK : err;
+    }
+    char *memory = arena_take(arena, ORIGIN_BYTES_MAX);
+    struct buf plain = buf_over(memory, memory == NULL ? 0 : ORIGIN_BYTES_MAX);
+    err = seal_open(&key, origin_purpose(event, &purpose), event->origin, &plain);
+    seal_key_close(&key);
+    if (err != ERR_OK) {
+        return memory == NULL ? ERR_NO_MEMORY : ERR_CORRUPT;
+    }
+    struct str program = buf_str(&plain);
+    SET_TEXT(event, address, str_split(&program, ' '));
+    if (!str_is_none(program) && program.len > 0) {
+        SET_TEXT(event, user_agent, program);
+    }
+    return ERR_OK;
+}
+
+/* The system comes from nowhere. */
+static void event_fill_origin(struct audit_event *event, struct store_tx *tx,
+                              const struct command *command, struct buf *address,
+                              struct buf *sealed) {
+    if (command->caller.kind == CALLER_SYSTEM) {
+        return;
+    }
+    net_address_format(command->peer, address);
+    if (!id_is_zero(event->actor_id)) {
+        origin_seal(tx, command, buf_str(address), sealed, event);
+    } else {
+        SET_TEXT(event, address, buf_str(address));
+        SET_TEXT(event, user_agent, command->user_agent);
+    }
 }
 
 void audit_append(struct store_tx *tx, const struct command *command, const struct outcome *outcome,
                   enum err denied) {
     char address[NET_ADDRESS_TEXT_MAX];
+    char sealed[ORIGIN_SEALED_BYTES_MAX];
     struct buf address_out = buf_over(address, sizeof(address));
+    struct buf sealed_out = buf_over(sealed, sizeof(sealed));
     struct audit_chain chain = *command->audit_chain;
     struct audit_event event = {.time = command->now_us};
     enum err failure = denied != ERR_OK ? denied : outcome->err;
@@ -238,10 +330,7 @@ void audit_append(struct store_tx *tx, const struct command *command, const stru
     if (changes.len > 0) {
         SET_TEXT(&event, changed, changes);
     }
-    if (command->caller.kind != CALLER_SYSTEM) {
-        net_address_format(command->peer, &address_out);
-        SET_TEXT(&event, address, buf_str(&address_out));
-    }
+    event_fill_origin(&event, tx, command, &address_out, &sealed_out);
     struct hash hash = chain_value(&chain, &event);
     SET_TEXT(&event, hash, hash_bytes(&hash));
     store_put(tx, &audit_table, &event);

@@ -23,6 +23,7 @@ enum rate_class {
     RATE_REGISTER,
     RATE_LOGIN,
     RATE_FACTOR, /* whatever takes a one-time code */
+    RATE_PASSKEY,
     RATE_TOKEN,
     RATE_READ,
     RATE_WRITE,
@@ -61,6 +62,9 @@ struct endpoint {
     /* exactly one of */
     const struct command_row *command;
     enum err (*read)(struct request *request, const struct store_view *view);
+    /* With a raw read: a command that leaves its audit record. The answer goes out when that is on
+     * disk. */
+    const struct command_row *note;
     /* Beside read: a page (raw) that browsers, `Accept: text/html`, get there instead; open to all.
      * May be NULL. */
     enum err (*page)(struct request *request, const struct store_view *view);

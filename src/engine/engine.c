@@ -24,6 +24,7 @@
 #include "engine/metrics.h"
 #include "engine/openapi.h"
 #include "engine/outbox.h"
+#include "engine/person.h"
 #include "engine/system.h"
 #include "os/clock.h"
 #include "os/log.h"
@@ -281,6 +282,7 @@ static void answer_count(const struct request *request) {
     uint16_t status = request->reply.status;
     if (request->endpoint != NULL &&
         (request->endpoint->rate == RATE_LOGIN || request->endpoint->rate == RATE_FACTOR ||
+         request->endpoint->rate == RATE_PASSKEY ||
          request->endpoint->rate == RATE_CUSTOMER_LOGIN) &&
         (status == 401 || status == 423)) {
         metrics_count(METRIC_FAILED_LOGINS, 1);
@@ -369,6 +371,12 @@ static const struct command_row refused_read = {
     .apply = refused_apply,
 };
 
+static void read_note(struct request *request, const struct command_row *row) {
+    request->command.row = row;
+    random_bytes(request->command.entropy, sizeof(request->command.entropy));
+    request_prepare(request);
+}
+
 static void request_read(struct request *request) {
     if (request->refusal == ERR_OK) {
         const struct endpoint *row = request->endpoint;
@@ -379,9 +387,11 @@ static void request_read(struct request *request) {
         }
     }
     if (request->refusal != ERR_OK) {
-        request->command.row = &refused_read;
-        random_bytes(request->command.entropy, sizeof(request->command.entropy));
-        request_prepare(request);
+        read_note(request, &refused_read);
+        return;
+    }
+    if (request->endpoint->note != NULL && request->outcome.err == ERR_OK) {
+        read_note(request, request->endpoint->note);
         return;
     }
     reply_render(request);
@@ -564,7 +574,10 @@ enum err engine_open(struct engine **engine, const struct engine_options *option
     memset(&the_engine, 0, sizeof(the_engine));
     the_engine.options = *options;
     the_engine.started_us = clock_wall_us();
-    enum err err = engine_parts_open(&the_engine, problem);
+    enum err err = person_open(options->modules, options->module_count, problem);
+    if (err == ERR_OK) {
+        err = engine_parts_open(&the_engine, problem);
+    }
     if (err != ERR_OK) {
         return err;
     }

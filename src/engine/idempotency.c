@@ -13,6 +13,7 @@ struct kept_reply {
     int64_t status;
     struct str body;
     int64_t created_at;
+    struct id user_id; /* whose answer it is; absent: an API key's, or nobody's */
 };
 
 static const struct field kept_reply_fields[] = {
@@ -27,13 +28,21 @@ static const struct field kept_reply_fields[] = {
           .max = STORE_RECORD_BYTES_MAX, .doc = "Body of the kept answer."),
     FIELD(struct kept_reply, created_at, FIELD_TIME, .tag = 5, .flags = FIELD_REQUIRED,
           .doc = "When it was given."),
+    FIELD(struct kept_reply, user_id, FIELD_ID, .tag = 6, .doc = "Who got it."),
 };
 
 static const struct schema kept_reply_schema =
     SCHEMA("KeptReply", struct kept_reply, kept_reply_fields);
 
+enum { KEPT_INDEX_CREATED, KEPT_INDEX_USER };
+
 static const struct table_index kept_reply_indexes[] = {
-    {.name = "created", .offsets = {offsetof(struct kept_reply, created_at)}, .offset_count = 1},
+    [KEPT_INDEX_CREATED] = {.name = "created",
+                            .offsets = {offsetof(struct kept_reply, created_at)},
+                            .offset_count = 1},
+    [KEPT_INDEX_USER] = {.name = "user",
+                         .offsets = {offsetof(struct kept_reply, user_id)},
+                         .offset_count = 1},
 };
 
 const struct table idempotency_table = {
@@ -44,6 +53,7 @@ const struct table idempotency_table = {
     .key_offset = offsetof(struct kept_reply, key),
     .indexes = kept_reply_indexes,
     .index_count = COUNT_OF(kept_reply_indexes),
+    .person = {.kind = PERSON_MARKS, .of = "users", .index = KEPT_INDEX_USER},
     .doc = "Answers kept for Idempotency-Key.",
 };
 
@@ -150,6 +160,10 @@ void idempotency_keep(struct store_tx *tx, const struct request *request) {
         SCHEMA_SET(&kept_reply_schema, &kept, body);
     }
     SCHEMA_SET(&kept_reply_schema, &kept, created_at);
+    if (request->command.caller.kind == CALLER_USER) {
+        kept.user_id = request->command.caller.user_id;
+        SCHEMA_SET(&kept_reply_schema, &kept, user_id);
+    }
     store_put(tx, &idempotency_table, &kept);
 }
 
@@ -173,8 +187,8 @@ static void prune_apply(struct store_tx *tx, const struct command *command,
     for (uint32_t i = 0; i < PRUNE_MAX; i++) {
         struct store_scan scan;
         struct kept_reply kept;
-        if (store_scan_open(&scan, store_tx_view(tx), system, &idempotency_table, 0, STR_NONE,
-                            STR_NONE, false) != ERR_OK) {
+        if (store_scan_open(&scan, store_tx_view(tx), system, &idempotency_table,
+                            KEPT_INDEX_CREATED, STR_NONE, STR_NONE, false) != ERR_OK) {
             return;
         }
         enum err err = store_scan_next(&scan, command->arena, &kept);

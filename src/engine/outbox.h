@@ -57,8 +57,8 @@ extern const char *const outbox_kind_names[];
 extern const struct schema outbox_row_schema;
 extern const struct table outbox_table;
 extern const struct table outbox_dead_table;
-enum { OUTBOX_INDEX_DUE };
-enum { OUTBOX_DEAD_INDEX_FAILED };
+enum { OUTBOX_INDEX_DUE, OUTBOX_INDEX_RECIPIENT };
+enum { OUTBOX_DEAD_INDEX_FAILED, OUTBOX_DEAD_INDEX_RECIPIENT };
 
 /* ---- for commands ---- */
 

@@ -17,7 +17,8 @@ static const struct field outbox_row_fields[] = {
     FIELD(struct outbox_row, recipient, FIELD_TEXT, .tag = 4,
           .flags = FIELD_REQUIRED | FIELD_PERSONAL, .max = OUTBOX_RECIPIENT_BYTES_MAX,
           .doc = "To whom."),
-    FIELD(struct outbox_row, payload, FIELD_TEXT, .tag = 5, .flags = FIELD_SECRET | FIELD_PERSONAL,
+    /* Not exported with the row: links in it are as good as a password. */
+    FIELD(struct outbox_row, payload, FIELD_TEXT, .tag = 5, .flags = FIELD_SECRET,
           .max = OUTBOX_PAYLOAD_BYTES_MAX, .doc = "What its sender needs."),
     FIELD(struct outbox_row, attempts, FIELD_INT, .tag = 6, .flags = FIELD_REQUIRED, .max = 1000000,
           .doc = "How often it was tried."),
@@ -40,6 +41,9 @@ static const struct table_index outbox_indexes[] = {
                           .offsets = {offsetof(struct outbox_row, kind),
                                       offsetof(struct outbox_row, due_at)},
                           .offset_count = 2},
+    [OUTBOX_INDEX_RECIPIENT] = {.name = "recipient",
+                                .offsets = {offsetof(struct outbox_row, recipient)},
+                                .offset_count = 1},
 };
 
 const struct table outbox_table = {
@@ -50,6 +54,10 @@ const struct table outbox_table = {
     .key_offset = offsetof(struct outbox_row, id),
     .indexes = outbox_indexes,
     .index_count = COUNT_OF(outbox_indexes),
+    .person = {.kind = PERSON_DATA,
+               .of = "users",
+               .index = OUTBOX_INDEX_RECIPIENT,
+               .by = {"email"}},
     .doc = "What is to be sent.",
 };
 
@@ -57,6 +65,9 @@ static const struct table_index outbox_dead_indexes[] = {
     [OUTBOX_DEAD_INDEX_FAILED] = {.name = "failed",
                                   .offsets = {offsetof(struct outbox_row, failed_at)},
                                   .offset_count = 1},
+    [OUTBOX_DEAD_INDEX_RECIPIENT] = {.name = "recipient",
+                                     .offsets = {offsetof(struct outbox_row, recipient)},
+                                     .offset_count = 1},
 };
 
 const struct table outbox_dead_table = {
@@ -67,6 +78,10 @@ const struct table outbox_dead_table = {
     .key_offset = offsetof(struct outbox_row, id),
     .indexes = outbox_dead_indexes,
     .index_count = COUNT_OF(outbox_dead_indexes),
+    .person = {.kind = PERSON_DATA,
+               .of = "users",
+               .index = OUTBOX_DEAD_INDEX_RECIPIENT,
+               .by = {"email"}},
     .doc = "What could not be sent.",
 };
 

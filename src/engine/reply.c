@@ -134,8 +134,8 @@ static uint32_t retry_after_s(const struct request *request, uint16_t status) {
 
 /* Pages are asked for again each time, data is never kept, unless the endpoint says otherwise. */
 static void put_caching(struct buf *out, const struct request *request) {
-    bool is_page =
-        request->is_page || (request->endpoint != NULL && request->endpoint->form == FORM_RAW);
+    bool is_raw = request->endpoint != NULL && request->endpoint->form == FORM_RAW;
+    bool is_page = request->is_page || (is_raw && str_is_none(request->raw_name));
     if (request->endpoint != NULL && request->endpoint->page != NULL) {
         buf_put_c(out, "Vary: Accept\r\n");
     }
@@ -166,6 +166,11 @@ static void put_headers(struct buf *out, const struct request *request, uint16_t
     }
     if (!str_is_none(request->outcome.set_cookie)) {
         put_line(out, "Set-Cookie", request->outcome.set_cookie);
+    }
+    if (!str_is_none(request->raw_name) && request->outcome.err == ERR_OK) {
+        buf_put_c(out, "Content-Disposition: attachment; filename=\"");
+        buf_put_str(out, request->raw_name);
+        buf_put_c(out, "\"\r\n");
     }
     if (status == 401) {
         buf_put_c(out, "WWW-Authenticate: Bearer realm=\"coffer\"\r\n");

@@ -35,7 +35,8 @@ struct request {
     struct str raw_type; /* FORM_RAW */
     struct str raw_body;
     struct str raw_gzip;
-    uint32_t max_age_s; /* caches may keep the reply that long; 0 = not */
+    struct str raw_name; /* to be saved under; STR_NONE: to be shown */
+    uint32_t max_age_s;  /* caches may keep the reply that long; 0 = not */
     struct str idempotency_key;
     uint8_t fingerprint[32];
     uint32_t rate_limit, rate_remaining, rate_reset_s; /* 0 limit = no headers */

@@ -123,6 +123,9 @@ static const char *row_problem(const struct endpoint *row) {
     if ((row->method == HTTP_GET) != (row->read != NULL)) {
         return "GET reads, all others are commands";
     }
+    if (row->note != NULL && (row->read == NULL || row->form != FORM_RAW)) {
+        return "only a raw read has a note";
+    }
     if (row->command != NULL && (row->command->check == NULL || row->command->apply == NULL)) {
         return "a command has check and apply";
     }

@@ -55,6 +55,10 @@ void json_append_val(yyjson_mut_doc *doc, yyjson_mut_val *array, yyjson_mut_val 
 void json_add_members(yyjson_mut_doc *doc, yyjson_mut_val *object, const struct schema *schema,
                       const void *value);
 
+/* The same for the person whom it is about: FIELD_PERSONAL members although SECRET or HIDDEN. */
+void json_add_own_members(yyjson_mut_doc *doc, yyjson_mut_val *object, const struct schema *schema,
+                          const void *value);
+
 /* Adds faults in the wire form of the identity contract (1.3): {"name": ["text"]}, nested by path:
  * {"transports": {"0": ["text"]}}; {"_schema": ["Invalid input type."]} for a body that is no
  * object. */

@@ -16,6 +16,7 @@ struct task {
 struct writer {
     yyjson_mut_doc *doc;
     struct task *last;
+    bool is_own; /* for the person whom it is about */
 };
 
 static void add_task(struct writer *writer, const struct schema *schema, const void *record,
@@ -114,13 +115,17 @@ static yyjson_mut_val *member_val(struct writer *writer, const struct field *fie
     return NULL;
 }
 
+static bool is_kept_back(const struct writer *writer, const struct field *field) {
+    bool is_inner = (field->flags & (FIELD_SECRET | FIELD_HIDDEN | FIELD_SENSITIVE)) != 0;
+    return is_inner && !(writer->is_own && (field->flags & FIELD_PERSONAL) != 0);
+}
+
 static void add_members(struct writer *writer, const struct task *task) {
     const struct schema_set *set = task->record;
     for (uint32_t i = 0; i < task->schema->field_count; i++) {
         const struct field *field = &task->schema->fields[i];
         bool is_present = (set->present >> i & 1) != 0;
-        if ((field->flags & (FIELD_SECRET | FIELD_HIDDEN | FIELD_SENSITIVE)) != 0 ||
-            (!is_present && (field->flags & FIELD_OMIT) != 0)) {
+        if (is_kept_back(writer, field) || (!is_present && (field->flags & FIELD_OMIT) != 0)) {
             continue;
         }
         yyjson_mut_val *value = is_present
@@ -130,17 +135,29 @@ static void add_members(struct writer *writer, const struct task *task) {
     }
 }
 
-void json_add_members(yyjson_mut_doc *doc, yyjson_mut_val *object, const struct schema *schema,
-                      const void *value) {
-    if (doc == NULL) {
+static void add_all(struct writer *writer, struct task *first) {
+    if (writer->doc == NULL) {
         return;
     }
-    CHECK(value != NULL);
-    struct task first = {.schema = schema, .record = value, .object = object};
-    struct writer writer = {doc, &first};
-    for (const struct task *task = &first; task != NULL; task = task->next) {
-        add_members(&writer, task);
+    CHECK(first->record != NULL);
+    writer->last = first;
+    for (const struct task *task = first; task != NULL; task = task->next) {
+        add_members(writer, task);
     }
+}
+
+void json_add_members(yyjson_mut_doc *doc, yyjson_mut_val *object, const struct schema *schema,
+                      const void *value) {
+    struct task first = {.schema = schema, .record = value, .object = object};
+    struct writer writer = {.doc = doc};
+    add_all(&writer, &first);
+}
+
+void json_add_own_members(yyjson_mut_doc *doc, yyjson_mut_val *object, const struct schema *schema,
+                          const void *value) {
+    struct task first = {.schema = schema, .record = value, .object = object};
+    struct writer writer = {.doc = doc, .is_own = true};
+    add_all(&writer, &first);
 }
 
 /* --- faults ---------------------------------------------------------------------------------- */

@@ -79,12 +79,10 @@ static enum err anchor_add(struct trust_set *set, struct str der) {
  */
 
 static bool is_certificate(const struct pem_label *label) {
-    return strcmp(label->text, "CERTIFICATE") == 0 ||
-           strcmp(label->text, "X509 CERTIFICATE") == 0 ||
-           strcmp(label->text, "TRUSTED CERTIFICATE") == 0;
+    return strcmp(label->text, "CERTIFICATE") == 0 || strcmp(label->text, "X509 CERTIFICATE") == 0;
 }
 
-static enum err bundle_parse(struct trust_set *set, struct str text, const char **problem) {
+enum err trust_set_parse(struct trust_set *set, struct str text, const char **problem) {
     char der[CERTIFICATE_BYTES_MAX];
     for (;;) {
         struct buf out = buf_over(der, sizeof der);
@@ -121,7 +119,7 @@ static enum err set_load(struct trust_set *set, const char *path, const char **p
     }
     enum err err = file_read(path, memory, PEM_TEXT_BYTES_MAX, &text);
     if (err == ERR_OK) {
-        err = bundle_parse(set, text, problem);
+        err = trust_set_parse(set, text, problem);
     } else {
         *problem = err == ERR_FULL ? "the trust store is larger than 1 MiB"
                                    : "the trust store cannot be read";

@@ -32,7 +32,7 @@ const char *trust_path(const struct trust *trust);
  * the last are still running, try again in some seconds. */
 enum err trust_load(struct trust *trust, const char **problem);
 
-/* ---- for tls_client.c ---- */
+/* ---- for tls_client.c and tests ---- */
 
 struct trust_set {
     uint32_t users; /* running handshakes */
@@ -42,6 +42,9 @@ struct trust_set {
     br_x509_trust_anchor anchors[TRUST_ANCHORS_MAX];
     uint8_t bytes[TRUST_BYTES_MAX];
 };
+
+/* A bundle into a zeroed set: ERR_FORMAT (no PEM, or no certificate that can be used), ERR_FULL. */
+enum err trust_set_parse(struct trust_set *set, struct str text, const char **problem);
 
 /* The current set, loaded if it was not; NULL with a sentence when it cannot be. Give it back. */
 struct trust_set *trust_take(struct trust *trust, const char **problem);

@@ -498,6 +498,7 @@ static void clock_judge(const struct init *init, int64_t noted_us) {
 
 static void prepare(struct init *init) {
     init_mount_system();
+    init_panic_tell();
     signals_open(init);
     init_buttons_open(&init->buttons);
     randomness_wait();
@@ -506,6 +507,7 @@ static void prepare(struct init *init) {
     init_net_start(&init->net, &init->config);
     data_find(init);
     clock_judge(init, init_note_tell());
+    init_panic_keep();
     init_note_write("running");
 }
 

@@ -84,4 +84,11 @@ void init_note_write(const char *text);
 /* Out-of-memory kills so far. */
 uint64_t init_memory_kills(void);
 
+/* ---- init_panic.c: the kernel's last words ---- */
+
+/* Says on the console what the kernel of the run before said when it panicked, once. */
+void init_panic_tell(void);
+/* The same to /data/last-panic, when there was one. */
+void init_panic_keep(void);
+
 #endif

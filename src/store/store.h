@@ -32,6 +32,26 @@ struct table_index {
  * absent counts as zero or empty. Indexed texts and bytes need a .max of at most 1,024. An index
  * whose row changes is rebuilt at the next open. */
 
+/* What a table's rows are to a person: export and erasure derive from it (engine/person.h). Every
+ * table of the program says something; the start refuses one that does not. */
+enum table_person_kind {
+    PERSON_UNSAID,
+    PERSON_NOBODY, /* about no person, or nothing but ids that point to one */
+    PERSON_SELF,   /* one row per person: the table that the others are `of` */
+    PERSON_APART,  /* of people who are no users: their domain's endpoints show and remove them */
+    PERSON_DATA,   /* exported; removed by erasure */
+    PERSON_MARKS,  /* hashes and the like that say nothing: not exported; removed by erasure */
+    PERSON_KEPT,   /* exported; erasure leaves them, pseudonymous, or to their domain */
+};
+struct table_person {
+    enum table_person_kind kind;
+    /* DATA, MARKS, KEPT: the rows of one row of table `of` are those whose index (or STORE_PRIMARY)
+     * begins with its primary key, an ID, or with these ID and TEXT fields of it. */
+    const char *of;
+    uint32_t index;
+    const char *by[2];
+};
+
 struct table {
     const char *name;
     uint16_t id;      /* in checksums and write sets: never reused */
@@ -44,6 +64,7 @@ struct table {
     uint32_t scope_offset;
     const struct table_index *indexes;
     uint32_t index_count;
+    struct table_person person;
     const char *doc;
 };
 

@@ -110,7 +110,8 @@ def complaint_about(reply, is_tls, is_replay=False):
     if reply.status == 401 and not re.match(r'Bearer\b', headers.get('www-authenticate', 'Bearer')):
         return 'WWW-Authenticate is not Bearer'
     is_envelope = headers.get('content-type', '').startswith('application/json') and \
-        (reply.status >= 400 or not reply.path.startswith(BARE_PATHS))
+        (reply.status >= 400 or not reply.path.startswith(BARE_PATHS)) and \
+        'content-disposition' not in headers  # a file
     if is_envelope and reply.is_gatekeeper and GATEKEEPER_PATH.match(reply.path):
         return complaint_about_gatekeeper(reply)
     return complaint_about_envelope(reply, is_replay) if is_envelope and reply.body else None

@@ -18,7 +18,7 @@ SETTINGS = {'rate.enabled': 'false', 'lockout.failures': '1000',
 FORBIDDEN = ('AUTHORIZATION_ERROR', 'Your role does not allow this.')
 
 # After these the caller's token is dead by right: each call gets a caller of its own.
-ENDS_SESSION = {'auth_logout', 'users_me_delete', 'users_me_password'}
+ENDS_SESSION = {'auth_logout', 'users_me_delete', 'users_me_erase', 'users_me_password'}
 
 
 class Callers:
@@ -29,7 +29,7 @@ class Callers:
         made = bcrypt(PASSWORD, '2b', 4)
         rows = ''.join(json.dumps({'email': f'{role}{number}@example.com', 'password_hash': made,
                                    'role': role}) + '\n'
-                       for role in ROLES for number in range(20))
+                       for role in ROLES for number in range(80))
         path = os.path.join(self.server.folder, 'users.jsonl')
         open(path, 'w', encoding='utf-8').write(rows)
         run = self.server.run('import', 'users', path, '--data', self.server.data)
@@ -109,9 +109,9 @@ def test_unknown_tokens():
 
 def test_revoked_tokens_and_deleted_users():
     everyone = callers()
-    revoked = everyone.login('customer19@example.com')
+    revoked = everyone.login('customer79@example.com')
     check_equal(everyone.client.post('/api/v1/auth/logout', token=revoked).status, 200)
-    deleted = everyone.login('customer18@example.com')
+    deleted = everyone.login('customer78@example.com')
     check_equal(everyone.client.delete('/api/v1/users/me', token=deleted).status, 200)
     for operation in everyone.operations:
         if operation.needs_session:

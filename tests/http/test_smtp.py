@@ -4,6 +4,8 @@ import email.utils
 import os
 import re
 import select
+import shutil
+import signal
 import socket
 import ssl
 import struct
@@ -13,7 +15,7 @@ import time
 
 import harness
 from harness import check, check_equal, check_in, check_not_in
-from server import free_port, program_path, run_program
+from server import Server, free_port, program_path, run_program, setting_arguments
 from smtp_server import DROP, HANG, Dropped, Pki, SmtpServer
 
 FOLDER = tempfile.TemporaryDirectory(prefix='coffer-smtp-')
@@ -234,6 +236,35 @@ def test_the_bundle_of_the_distribution():
     with SmtpServer(identity=GOOD) as server:
         check_failed(mail_test(server, {'net.trust-store': bundle}), LATER, 'trust store')
         check_sent(mail_test(server, {'net.trust-store': both}))
+
+
+def wait_for_log(server, text):
+    deadline = time.monotonic() + 20
+    while text not in server.log():
+        check(time.monotonic() < deadline, f'{text!r} is not in the log: {server.log()[-2000:]}')
+        time.sleep(0.02)
+
+
+def test_the_server_reads_the_trust_store_at_its_start_and_again():
+    """The second time from within the cage."""
+    store = os.path.join(FOLDER.name, 'store', 'authorities.pem')
+    os.mkdir(os.path.dirname(store))
+    shutil.copy(PKI.authority, store)
+    settings = {'mail.smtp-host': 'mail.example.com', 'net.trust-store': store}
+    with Server(settings) as server:
+        server.signal(signal.SIGHUP)
+        wait_for_log(server, 'the trust store is loaded anew')
+        with open(store + '.new', 'w', encoding='ascii') as file:
+            file.write('nothing')
+        os.rename(store + '.new', store)
+        server.signal(signal.SIGHUP)
+        wait_for_log(server, 'the trust store stays as it was: ')
+        check_equal(server.client().get('/health').status, 200)
+    words = setting_arguments(settings)
+    run = run_program(program_path(), 'serve', '--data', os.path.join(FOLDER.name, 'data'),
+                      '--listen', 'http://127.0.0.1:0', *words)
+    check_equal(run.returncode, 1)
+    check_in(f'{store}: the trust store holds no certificate', run.stderr)
 
 
 def test_starttls_that_is_not_offered_or_fails():

@@ -4,7 +4,9 @@
  */
 #include "test.h"
 
+#include "cli/cli.h"
 #include "engine/audit.h"
+#include "engine/person.h"
 #include "support/store_support.h"
 
 enum { EVENTS = 40 };
@@ -99,12 +101,16 @@ static bool events_read(struct audit_event *list) {
 
 /* A store with EVENTS events, written in batches with a restart between two; read into `list`. */
 static bool history_write(struct audit_event *list) {
-    static const struct table *const tables[] = {&audit_table, &word_table};
+    static const struct table *const tables[] = {&audit_table, &word_table, &person_key_table};
+    const char *problem = NULL;
     struct store_options options = bench_options();
     options.tables = tables;
     options.table_count = COUNT_OF(tables);
     seal_key = options.seal_key;
     audit_chain_init(&chain_start, &seal_key);
+    if (person_open(cli_modules, cli_module_count, &problem) != ERR_OK) {
+        return false;
+    }
     if (!bench_open_with(&bench, NULL, options)) {
         return false;
     }
@@ -139,11 +145,37 @@ static uint32_t chain_length(const struct audit_event *list, uint32_t count) {
 
 /* ---- good ---- */
 
+/* From where: sealed for those whom we know, readable for others, nothing for the system. */
+static void origin_check(const struct audit_event *stored, const struct written *one) {
+    struct audit_event event = *stored;
+    char address[NET_ADDRESS_TEXT_MAX];
+    struct buf expected = buf_over(address, sizeof(address));
+    net_address_format(one->command.peer, &expected);
+    if (one->command.caller.kind == CALLER_SYSTEM) {
+        EXPECT(str_is_none(event.address) && str_is_none(event.origin));
+        return;
+    }
+    bool is_known = !id_is_zero(event.actor_id);
+    EXPECT_EQ_INT(!str_is_none(event.origin), is_known);
+    EXPECT_EQ_INT(str_is_none(event.address), is_known);
+    EXPECT(audit_origin_open(store_snapshot(bench.store), &bench.arena, &event) == ERR_OK);
+    EXPECT(str_equal(event.address, buf_str(&expected)));
+    if (one->command.user_agent.len > 0) {
+        EXPECT(str_equal(event.user_agent, one->command.user_agent));
+    }
+    if (is_known) { /* it opens nowhere else */
+        event = *stored;
+        event.sequence++;
+        EXPECT(audit_origin_open(store_snapshot(bench.store), &bench.arena, &event) == ERR_CORRUPT);
+    }
+    store_tick_end(bench.store);
+}
+
 static void event_check(const struct audit_event *event, const struct written *one) {
     const struct command *command = &one->command;
     bool has_user = command->caller.kind == CALLER_USER;
     enum err why = one->denied != ERR_OK ? one->denied : one->outcome.err;
-    const char *action = one->outcome.action != NULL ? one->outcome.action
+    const char *action = one->outcome.action != NULL    ? one->outcome.action
                          : command->row->action != NULL ? command->row->action
                                                         : command->row->name;
     int32_t outcome = one->denied != ERR_OK        ? AUDIT_REFUSED
@@ -154,7 +186,7 @@ static void event_check(const struct audit_event *event, const struct written *o
     EXPECT_EQ_INT(event->outcome, outcome);
     EXPECT(str_equal(event->action, str_from_c(action)));
     EXPECT(str_equal(event->request_id, STR("request")));
-    EXPECT(str_equal(event->user_agent, command->user_agent));
+    origin_check(event, one);
     EXPECT(id_equal(event->actor_id, actor));
     EXPECT_EQ_INT(SCHEMA_HAS(&audit_event_schema, event, actor_id), !id_is_zero(actor));
     EXPECT(id_equal(event->session_id, command->caller.session_id));
@@ -165,13 +197,12 @@ static void event_check(const struct audit_event *event, const struct written *o
     if (why != ERR_OK) {
         EXPECT(str_equal(event->error_type, str_from_c(err_row(why)->type)));
     }
-    EXPECT_EQ_INT(SCHEMA_HAS(&audit_event_schema, event, address),
-                  command->caller.kind != CALLER_SYSTEM);
     EXPECT_EQ_INT(SCHEMA_HAS(&audit_event_schema, event, resource_type),
                   command->row->resource != NULL);
 }
 
-TEST(audit_events_say_what_was_done) {
+TEST(audit_events_say_what_was_done)
+{
     REQUIRE(chain_write());
     for (uint32_t i = 0; i < EVENTS; i++) {
         EXPECT_EQ_INT(events[i].sequence, i + 1);
@@ -184,15 +215,61 @@ TEST(audit_events_say_what_was_done) {
     bench_close(&bench);
 }
 
-TEST(audit_chain_takes_what_was_written) {
+TEST(audit_chain_takes_what_was_written)
+{
     REQUIRE(chain_write());
     EXPECT_EQ_UINT(chain_length(events, EVENTS), EVENTS);
     bench_close(&bench);
 }
 
+/* Erasing a person destroys the key: the origin is gone, the chain is whole, and what the person
+ * does in the same command leaves no new one. */
+static struct id erased;
+
+static uint32_t erase_run(struct store_tx *tx, void *ctx) {
+    struct written *one = ctx;
+    static const uint8_t entropy[32] = {9};
+    store_tx_command(tx, entropy);
+    person_key_destroy(tx, &one->command, erased);
+    one->command.caller.kind = CALLER_USER;
+    one->command.caller.user_id = erased;
+    audit_append(tx, &one->command, &one->outcome, ERR_OK);
+    return 1;
+}
+
+TEST(audit_origins_end_with_the_person)
+{
+    REQUIRE(chain_write());
+    uint32_t at = 0;
+    while (at < EVENTS && str_is_none(events[at].origin)) {
+        at++;
+    }
+    REQUIRE(at < EVENTS);
+    erased = events[at].actor_id;
+    bench_batch(&bench, erase_run, &written[at]);
+    struct audit_event event = events[at];
+    EXPECT(audit_origin_open(store_snapshot(bench.store), &bench.arena, &event) == ERR_OK);
+    EXPECT(str_is_none(event.address) && str_is_none(event.user_agent));
+    uint8_t key[8];
+    struct audit_event last;
+    REQUIRE(store_get(store_snapshot(bench.store), scope_system, &audit_table,
+                      store_key_int(EVENTS + 1, key), &bench.arena, &last) == ERR_OK);
+    EXPECT(id_equal(last.actor_id, erased));
+    EXPECT(str_is_none(last.origin) && str_is_none(last.address));
+    struct audit_chain chain;
+    audit_chain_init(&chain, &seal_key);
+    for (uint32_t i = 0; i < EVENTS; i++) {
+        EXPECT(audit_chain_step(&chain, &events[i], &bench.arena) == ERR_OK);
+    }
+    EXPECT(audit_chain_step(&chain, &last, &bench.arena) == ERR_OK);
+    store_tick_end(bench.store);
+    bench_close(&bench);
+}
+
 /* ---- bad ---- */
 
-TEST(audit_chain_needs_the_key) {
+TEST(audit_chain_needs_the_key)
+{
     REQUIRE(chain_write());
     seal_key.bytes[31] ^= 1;
     EXPECT_EQ_UINT(chain_length(events, EVENTS), 0);
@@ -200,7 +277,8 @@ TEST(audit_chain_needs_the_key) {
 }
 
 /* Every member of one event in turn; and the events before it stay good. */
-TEST(audit_chain_sees_every_change) {
+TEST(audit_chain_sees_every_change)
+{
     static struct audit_event copy[EVENTS];
     static const struct str other = {"other", 5};
     REQUIRE(chain_write());
@@ -208,20 +286,20 @@ TEST(audit_chain_sees_every_change) {
         uint32_t at = (uint32_t)test_random_below(EVENTS);
         struct audit_event *event = &copy[at];
         memcpy(copy, events, sizeof copy);
-        struct str *texts[] = {&event->action,     &event->resource_type, &event->error_type,
-                               &event->address,    &event->user_agent,    &event->request_id,
-                               &event->changed};
+        struct str *texts[] = {&event->action,  &event->resource_type, &event->error_type,
+                               &event->address, &event->user_agent,    &event->request_id,
+                               &event->changed, &event->origin};
         struct id *ids[] = {&event->actor_id, &event->session_id, &event->organization_id,
                             &event->resource_id};
         if (change < COUNT_OF(texts)) {
             *texts[change] = other;
         } else if (change < COUNT_OF(texts) + COUNT_OF(ids)) {
             ids[change - COUNT_OF(texts)]->bytes[test_random_below(ID_BYTES)] ^= 0x80;
-        } else if (change == 11) {
-            event->time++;
         } else if (change == 12) {
-            event->outcome = (event->outcome + 1) % 3;
+            event->time++;
         } else if (change == 13) {
+            event->outcome = (event->outcome + 1) % 3;
+        } else if (change == 14) {
             event->sequence++;
         } else {
             break;
@@ -232,7 +310,8 @@ TEST(audit_chain_sees_every_change) {
 }
 
 /* Bytes that move from one text to the next are seen: each has its length. */
-TEST(audit_chain_fields_have_edges) {
+TEST(audit_chain_fields_have_edges)
+{
     REQUIRE(chain_write());
     char text[128];
     struct audit_event event = events[0];
@@ -247,7 +326,8 @@ TEST(audit_chain_fields_have_edges) {
     bench_close(&bench);
 }
 
-TEST(audit_chain_sees_missing_and_moved_events) {
+TEST(audit_chain_sees_missing_and_moved_events)
+{
     static struct audit_event copy[EVENTS];
     REQUIRE(chain_write());
     /* One is missing, and the rest were renumbered. */
@@ -275,7 +355,8 @@ TEST(audit_chain_sees_missing_and_moved_events) {
 
 /* Another history under the same key, as an old backup is one: its events are good, but only behind
  * their own. */
-TEST(audit_chain_does_not_take_another_history) {
+TEST(audit_chain_does_not_take_another_history)
+{
     static struct audit_event mixed[EVENTS];
     REQUIRE(chain_write());
     struct store_bench first = bench;
@@ -292,7 +373,8 @@ TEST(audit_chain_does_not_take_another_history) {
     bench_close(&first);
 }
 
-TEST(audit_chain_hashes_have_their_length) {
+TEST(audit_chain_hashes_have_their_length)
+{
     REQUIRE(chain_write());
     struct audit_event event = events[0];
     event.hash = str_slice(event.hash, 0, 31);

@@ -292,3 +292,91 @@ TEST(misuse_stops_the_process)
     EXPECT_DIES(jose_sign(&key, STR("a\"b"), STR("{}"), &out));
     EXPECT_DIES(jose_verify(&key.public, JOSE_KEYS_MAX + 1, STR("JWT"), STR(""), &out, NULL));
 }
+
+/* --- HS256 --------------------------------------------------------------------------------- */
+
+static struct secret_key mac_key(uint8_t first) {
+    struct secret_key key;
+    for (uint32_t i = 0; i < sizeof key.bytes; i++) {
+        key.bytes[i] = (uint8_t)(first + i);
+    }
+    return key;
+}
+
+static enum err mac_verify(const struct secret_key *key, struct str token) {
+    char claims[JOSE_CLAIMS_BYTES_MAX];
+    struct buf out = buf_over(claims, sizeof claims);
+    enum err err = jose_mac_verify(key, token, &out);
+    EXPECT((err == ERR_OK) || out.len == 0);
+    return err;
+}
+
+TEST(mac_tokens_are_those_of_other_libraries)
+{
+    /* Made with Python's hmac. */
+    static const char token[] =
+        "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9."
+        "eyJzdWIiOiIxMjM0NTY3ODkwMTIifQ."
+        "swavFu04F6KD2K6HCCxf3_kuNeyd2X7OlVSXAjIxe-4";
+    struct secret_key key = mac_key(0);
+    struct buf out = buf_over(token_bytes, sizeof token_bytes);
+    EXPECT_EQ_INT(jose_mac_sign(&key, STR("{\"sub\":\"123456789012\"}"), &out), ERR_OK);
+    EXPECT(str_equal(buf_str(&out), str_from_c(token)));
+    char claims[64];
+    struct buf read = buf_over(claims, sizeof claims);
+    EXPECT_EQ_INT(jose_mac_verify(&key, str_from_c(token), &read), ERR_OK);
+    EXPECT(str_equal(buf_str(&read), STR("{\"sub\":\"123456789012\"}")));
+}
+
+TEST(mac_tokens_and_signed_ones_are_never_taken_for_each_other)
+{
+    struct secret_key mac = mac_key(7);
+    struct jose_key key = key_random();
+    struct buf out = buf_over(token_bytes, sizeof token_bytes);
+    EXPECT_EQ_INT(jose_mac_sign(&mac, STR("{}"), &out), ERR_OK);
+    EXPECT(jose_mac_is_form(buf_str(&out)));
+    EXPECT_EQ_INT(verify(&key, "JWT", buf_str(&out)), ERR_FORMAT);
+    struct str token = token_make(&key, "JWT", "{}");
+    EXPECT(!jose_mac_is_form(token));
+    EXPECT_EQ_INT(mac_verify(&mac, token), ERR_FORMAT);
+}
+
+TEST(mac_no_change_of_a_single_character_passes)
+{
+    struct secret_key key = mac_key(1);
+    struct secret_key other = mac_key(2);
+    struct buf out = buf_over(token_bytes, sizeof token_bytes);
+    EXPECT_EQ_INT(jose_mac_sign(&key, STR("{\"a\":12345}"), &out), ERR_OK);
+    EXPECT_EQ_INT(mac_verify(&key, buf_str(&out)), ERR_OK);
+    EXPECT_EQ_INT(mac_verify(&other, buf_str(&out)), ERR_CRYPTO);
+    for (uint32_t i = 0; i < out.len; i++) {
+        char kept = token_bytes[i];
+        static const char changes[] = "Aa0-_.= \n";
+        for (uint32_t k = 0; k < sizeof changes - 1; k++) {
+            token_bytes[i] = changes[k];
+            EXPECT((mac_verify(&key, buf_str(&out)) == ERR_OK) == (changes[k] == kept));
+        }
+        token_bytes[i] = kept;
+    }
+    for (uint32_t len = 0; len < out.len; len++) {
+        EXPECT(mac_verify(&key, str_from(token_bytes, len)) != ERR_OK);
+    }
+}
+
+TEST(mac_what_does_not_fit_changes_nothing)
+{
+    static char large[JOSE_CLAIMS_BYTES_MAX + 1];
+    struct secret_key key = mac_key(3);
+    char small[16];
+    struct buf out = buf_over(small, sizeof small);
+    EXPECT_EQ_INT(jose_mac_sign(&key, STR("{}"), &out), ERR_FULL);
+    EXPECT_EQ_UINT(out.len, 0);
+    struct buf token = buf_over(token_bytes, sizeof token_bytes);
+    EXPECT_EQ_INT(jose_mac_sign(&key, str_from(large, sizeof large), &token), ERR_FULL);
+    EXPECT_EQ_UINT(token.len, 0);
+    token = buf_over(token_bytes, sizeof token_bytes);
+    EXPECT_EQ_INT(jose_mac_sign(&key, STR("{\"a\":1}"), &token), ERR_OK);
+    struct buf claims = buf_over(small, 4);
+    EXPECT_EQ_INT(jose_mac_verify(&key, buf_str(&token), &claims), ERR_FULL);
+    EXPECT_EQ_UINT(claims.len, 0);
+}

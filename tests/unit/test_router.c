@@ -120,6 +120,27 @@ TEST(router_finds_rows) {
     EXPECT_EQ_STR(route_of(HTTP_GET, "/"), "root");
 }
 
+/* Of a path that has rows, but not this method. */
+TEST(router_names_a_neighbour)
+{
+    struct route_match match;
+    REQUIRE(api_open());
+    EXPECT_EQ_STR(route(HTTP_DELETE, "/users/me", &match), "405");
+    REQUIRE(match.neighbour != NULL);
+    EXPECT_EQ_STR(match.neighbour->id, "me");
+    EXPECT_EQ_UINT(match.value_count, 0);
+    EXPECT_EQ_STR(route(HTTP_PUT, "/users/7", &match), "405");
+    REQUIRE(match.neighbour != NULL);
+    EXPECT_EQ_STR(match.neighbour->path, "/users/{p0}");
+    REQUIRE(match.value_count == 1);
+    EXPECT(str_equal(match.names[0], STR("p0")));
+    EXPECT(str_equal(match.values[0], STR("7")));
+    EXPECT_EQ_STR(route(HTTP_OPTIONS, "/users", &match), "405");
+    EXPECT(match.neighbour != NULL);
+    EXPECT_EQ_STR(route(HTTP_GET, "/nothing/here", &match), "404");
+    EXPECT(match.neighbour == NULL);
+}
+
 TEST(router_params_by_name) {
     struct route_match match;
     REQUIRE(api_open());

@@ -1,10 +1,10 @@
 """Power cuts from a log of writes: what QEMU's blklogwrites recorded, and the disk as it was at any
 moment of it.
 
-The log has the form of dm-log-writes (Linux, Documentation/admin-guide/device-mapper/log-writes.rst):
-a superblock, then entries of one sector each, followed by the data that was written. Between two
-flushes a disk may keep any of the writes, so a cut keeps all up to the last flush before it, and of
-those behind a random choice, the last one perhaps torn between two sectors.
+The log has the form of dm-log-writes (Documentation/admin-guide/device-mapper/log-writes.rst of
+Linux): a superblock, then entries of one sector each, followed by the data that was written.
+Between two flushes a disk may keep any of the writes, so a cut keeps all up to the last flush
+before it, and of those behind a random choice, the last one perhaps torn between two sectors.
 """
 
 import struct

@@ -1,5 +1,6 @@
-"""A data disk in trouble: none, damaged, full, one that fails; and clocks that jump. The console says
-what it is, nothing is formatted that was not blank, and what was acknowledged is there afterwards."""
+"""A data disk in trouble: none, damaged, full, one that fails; and clocks that jump. The console
+says what it is, nothing is formatted that was not blank, and what was acknowledged is there
+afterwards."""
 
 import hashlib
 import os
@@ -126,8 +127,8 @@ def test_full_disk():
 
 def failing_disk(machine, event, flushes):
     """A disk whose flushes or writes fail after that many flushes (QEMU's blkdebug)."""
-    rules = ','.join(f'set-state.{number}.event=flush_to_disk,set-state.{number}.state={number + 1},'
-                     f'set-state.{number}.new_state={number + 2}' for number in range(flushes))
+    rules = ','.join(f'set-state.{index}.event=flush_to_disk,set-state.{index}.state={index + 1},'
+                     f'set-state.{index}.new_state={index + 2}' for index in range(flushes))
     machine.extra = [
         '-blockdev', f'driver=blkdebug,node-name=failing,image.driver=file,'
                      f'image.filename={machine.data},{rules},inject-error.0.event=flush_to_disk,'

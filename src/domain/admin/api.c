@@ -1,5 +1,6 @@
 /* The endpoint rows of this domain: all for administrators. */
 #include "domain/admin/admin.h"
+#include "domain/admin/users_erase.h"
 #include "domain/admin/users_list.h"
 #include "domain/admin/users_manage.h"
 
@@ -122,6 +123,36 @@ static const struct endpoint admin_endpoints[] = {
         .params = &user_params_schema,
         .output = &managed_user_schema,
         .command = &user_sessions_revoke_command,
+    },
+    {
+        .id = "user_export",
+        .method = HTTP_GET,
+        .path = "/api/v1/users/{id}/export",
+        .doc = "Everything held about a user as a JSON file; next_cursor leads to more.",
+        .tag = "Administration",
+        .auth = AUTH_FULL,
+        .roles = ROLE_ADMIN,
+        .rate = RATE_TOKEN,
+        .form = FORM_RAW,
+        .params = &user_export_params_schema,
+        .errors = {ERR_CURSOR_INVALID},
+        .read = user_export_read,
+        .note = &user_export_note_command,
+    },
+    {
+        .id = "user_erase",
+        .method = HTTP_DELETE,
+        .path = "/api/v1/users/{id}",
+        .doc = "Erase everything personal of a user, for ever; the account closes.",
+        .tag = "Administration",
+        .auth = AUTH_FULL,
+        .roles = ROLE_ADMIN,
+        .rate = RATE_WRITE,
+        .form = FORM_ENVELOPE,
+        .params = &user_params_schema,
+        .output = &user_erased_schema,
+        .errors = {ERR_SELF, ERR_LAST_OWNER},
+        .command = &user_erase_command,
     },
 };
 

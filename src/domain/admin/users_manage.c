@@ -8,11 +8,6 @@
  */
 #include "domain/admin/users_manage.h"
 
-struct user_params {
-    struct schema_set set;
-    struct id id;
-};
-
 static const struct field user_params_fields[] = {
     FIELD(struct user_params, id, FIELD_ID, .flags = FIELD_REQUIRED, .doc = "User id."),
 };

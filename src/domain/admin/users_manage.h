@@ -4,6 +4,11 @@
 
 #include "domain/auth/auth.h"
 
+struct user_params {
+    struct schema_set set;
+    struct id id;
+};
+
 extern const struct schema user_params_schema;
 extern const struct schema managed_user_schema;
 extern const struct schema suspend_body_schema;

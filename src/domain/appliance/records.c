@@ -30,6 +30,7 @@ const struct table update_table = {
     .version = 1,
     .schema = &update_schema,
     .key_offset = offsetof(struct update, number),
+    .person = {.kind = PERSON_NOBODY},
     .doc = "The update of the appliance that is on its way, or was the last.",
 };
 
@@ -48,6 +49,7 @@ const struct table update_part_table = {
     .version = 1,
     .schema = &update_part_schema,
     .key_offset = offsetof(struct update_part, number),
+    .person = {.kind = PERSON_NOBODY},
     .doc = "Parts of an update's image, until it is installed.",
 };
 

@@ -5,6 +5,7 @@
 #include "domain/audit/audit.h"
 #include "engine/cursor.h"
 #include "engine/idempotency.h"
+#include "engine/person.h"
 
 enum {
     EVENTS_PAGE_DEFAULT = 20,
@@ -127,6 +128,10 @@ static enum err events_page(struct request *request, struct store_scan *scan,
             break;
         }
         if (event_fits(params, event)) {
+            err = audit_origin_open(scan->view, request->arena, event);
+            if (err != ERR_OK) {
+                return err;
+            }
             yyjson_mut_val *value = yyjson_mut_obj(doc);
             json_add_members(doc, value, &audit_event_schema, event);
             yyjson_mut_arr_append(events, value);
@@ -179,7 +184,8 @@ static const struct endpoint audit_endpoints[] = {
 };
 
 /* The engine's own tables have no other module to come in with. */
-static const struct table *const audit_tables[] = {&audit_table, &idempotency_table};
+static const struct table *const audit_tables[] = {&audit_table, &idempotency_table,
+                                                   &person_key_table};
 static const struct command_row *const audit_jobs[] = {&idempotency_prune_command};
 
 const struct module audit_module = {

@@ -1,4 +1,5 @@
 /* The endpoint rows of this domain. */
+#include "domain/auth/erase.h"
 #include "domain/auth/jobs.h"
 #include "domain/auth/login.h"
 #include "domain/auth/register.h"
@@ -142,6 +143,34 @@ static const struct endpoint auth_endpoints[] = {
         .form = FORM_ENVELOPE,
         .errors = {ERR_LAST_ADMIN, ERR_LAST_OWNER},
         .command = &user_delete_command,
+    },
+    {
+        .id = "users_me_export",
+        .method = HTTP_GET,
+        .path = "/api/v1/users/me/export",
+        .doc = "Everything held about the caller as a JSON file; next_cursor leads to more.",
+        .tag = "Users",
+        .auth = AUTH_FULL,
+        .rate = RATE_TOKEN,
+        .form = FORM_RAW,
+        .params = &export_params_schema,
+        .errors = {ERR_CURSOR_INVALID},
+        .read = export_read,
+        .note = &export_note_command,
+    },
+    {
+        .id = "users_me_erase",
+        .method = HTTP_POST,
+        .path = "/api/v1/users/me/erase",
+        .doc = "Erase everything personal of the caller, for ever; the account closes.",
+        .tag = "Users",
+        .auth = AUTH_FULL,
+        .rate = RATE_LOGIN,
+        .form = FORM_ENVELOPE,
+        .body = &erase_body_schema,
+        .is_body_optional = true,
+        .errors = {ERR_PASSWORD_WRONG, ERR_REAUTH_REQUIRED, ERR_LAST_ADMIN, ERR_LAST_OWNER},
+        .command = &erase_command,
     },
     {
         .id = "users_me_password",

@@ -52,6 +52,7 @@ struct user {
     /* An administrator wants a new password: sessions may only change it until then. */
     bool must_change_password;
     struct str status_reason; /* why an administrator changed the status */
+    int64_t erased_at;
 };
 
 /* Second factors that are set up and proven. Kept with the user so that lists and views need not
@@ -169,6 +170,16 @@ bool user_is_last_admin(const struct store_view *view, const struct user *user,
                         struct arena *arena);
 /* Removes all second factors, and their marks from *user, which the caller puts. */
 void user_forget_factors(struct store_tx *tx, const struct command *command, struct user *user);
+/* ERR_NOT_FOUND only for those who never were, and for erased ones. */
+enum err user_get_closed(const struct store_view *view, struct id id, struct arena *arena,
+                         struct user *user);
+/* May the account go? ERR_LAST_ADMIN, ERR_LAST_OWNER. */
+enum err user_erase_check(const struct store_view *view, const struct user *user,
+                          struct arena *arena);
+/* Removes everything personal; puts the account as a blank. */
+void user_erase(struct store_tx *tx, const struct command *command, struct user *user);
+/* The address of a closed account: free for a new registration is the one before. */
+struct str user_deleted_email(const struct command *command, const struct user *user);
 /* Ends all active sessions of a user. */
 void session_revoke_all(struct store_tx *tx, const struct command *command, struct id user_id,
                         const char *reason);

@@ -8,8 +8,8 @@
 static const char *const link_purpose_names[] = {"verify_email", "reset_password", NULL};
 
 static const struct field link_token_fields[] = {
-    FIELD(struct link_token, token_hash, FIELD_BYTES, .tag = 1, .flags = FIELD_REQUIRED, .max = 32,
-          .doc = "SHA-256 of the token."),
+    FIELD(struct link_token, token_hash, FIELD_BYTES, .tag = 1,
+          .flags = FIELD_REQUIRED | FIELD_HIDDEN, .max = 32, .doc = "SHA-256 of the token."),
     FIELD(struct link_token, user_id, FIELD_ID, .tag = 2, .flags = FIELD_REQUIRED, .doc = "Whose."),
     FIELD(struct link_token, purpose, FIELD_ENUM, .tag = 3, .flags = FIELD_REQUIRED,
           .values = link_purpose_names, .doc = "What it is for."),
@@ -46,6 +46,7 @@ const struct table link_token_table = {
     .key_offset = offsetof(struct link_token, token_hash),
     .indexes = link_token_indexes,
     .index_count = COUNT_OF(link_token_indexes),
+    .person = {.kind = PERSON_DATA, .of = "users", .index = LINK_INDEX_USER},
     .doc = "Links that were sent by mail.",
 };
 

@@ -37,6 +37,7 @@ const struct table device_table = {
     .scope_offset = offsetof(struct device, user_id),
     .indexes = device_indexes,
     .index_count = COUNT_OF(device_indexes),
+    .person = {.kind = PERSON_DATA, .of = "users", .index = DEVICE_INDEX_USER},
     .doc = "Programs and networks from which people have logged in.",
 };
 

@@ -58,6 +58,7 @@ const struct table passkey_table = {
     .scope_offset = offsetof(struct passkey, user_id),
     .indexes = passkey_indexes,
     .index_count = COUNT_OF(passkey_indexes),
+    .person = {.kind = PERSON_DATA, .of = "users", .index = PASSKEY_INDEX_USER},
     .doc = "Passkeys, several per user.",
 };
 
@@ -91,6 +92,7 @@ const struct table challenge_table = {
     .key_offset = offsetof(struct challenge, challenge),
     .indexes = challenge_indexes,
     .index_count = COUNT_OF(challenge_indexes),
+    .person = {.kind = PERSON_NOBODY}, /* random bytes and ids, gone within minutes */
     .doc = "Challenges of passkeys that wait for their answer.",
 };
 

@@ -29,6 +29,9 @@ static const struct table_index pending_login_indexes[] = {
     [PENDING_INDEX_EXPIRES] = {.name = "expires",
                                .offsets = {offsetof(struct pending_login, expires_at)},
                                .offset_count = 1},
+    [PENDING_INDEX_USER] = {.name = "user",
+                            .offsets = {offsetof(struct pending_login, user_id)},
+                            .offset_count = 1},
 };
 
 const struct table pending_login_table = {
@@ -39,6 +42,7 @@ const struct table pending_login_table = {
     .key_offset = offsetof(struct pending_login, token_hash),
     .indexes = pending_login_indexes,
     .index_count = COUNT_OF(pending_login_indexes),
+    .person = {.kind = PERSON_MARKS, .of = "users", .index = PENDING_INDEX_USER},
     .doc = "Logins that wait for a second factor.",
 };
 

@@ -31,10 +31,10 @@ static const struct field user_fields[] = {
           .doc = "What the user may do."),
     FIELD(struct user, password_hash, FIELD_TEXT, .tag = 12, .flags = FIELD_HIDDEN, .max = 255,
           .doc = "Password hash; absent: no password login."),
-    FIELD(struct user, password_changed_at, FIELD_TIME, .tag = 13, .flags = FIELD_HIDDEN,
-          .doc = "Last change of the password."),
-    FIELD(struct user, terms_accepted_at, FIELD_TIME, .tag = 14, .flags = FIELD_HIDDEN,
-          .doc = "When the terms were accepted."),
+    FIELD(struct user, password_changed_at, FIELD_TIME, .tag = 13,
+          .flags = FIELD_HIDDEN | FIELD_PERSONAL, .doc = "Last change of the password."),
+    FIELD(struct user, terms_accepted_at, FIELD_TIME, .tag = 14,
+          .flags = FIELD_HIDDEN | FIELD_PERSONAL, .doc = "When the terms were accepted."),
     FIELD(struct user, last_login_at, FIELD_TIME, .tag = 15, .flags = FIELD_NULLABLE,
           .doc = "Last login."),
     FIELD(struct user, last_login_ip, FIELD_TEXT, .tag = 16,
@@ -50,10 +50,10 @@ static const struct field user_fields[] = {
           .max = 30, .doc = "Name chosen by the user."),
     FIELD(struct user, address, FIELD_TEXT, .tag = 21, .flags = FIELD_SECRET | FIELD_PERSONAL,
           .max = 2000, .doc = "Postal address."),
-    FIELD(struct user, privacy_accepted_at, FIELD_TIME, .tag = 22, .flags = FIELD_HIDDEN,
-          .doc = "When the privacy policy was accepted."),
-    FIELD(struct user, marketing_consent, FIELD_BOOL, .tag = 23, .flags = FIELD_HIDDEN,
-          .doc = "Consent to advertising."),
+    FIELD(struct user, privacy_accepted_at, FIELD_TIME, .tag = 22,
+          .flags = FIELD_HIDDEN | FIELD_PERSONAL, .doc = "When the privacy policy was accepted."),
+    FIELD(struct user, marketing_consent, FIELD_BOOL, .tag = 23,
+          .flags = FIELD_HIDDEN | FIELD_PERSONAL, .doc = "Consent to advertising."),
     FIELD(struct user, factors, FIELD_INT, .tag = 24, .flags = FIELD_HIDDEN, .min = 0, .max = 255,
           .doc = "Second factors that are set up, as bits."),
     FIELD(struct user, email_verified_at, FIELD_TIME, .tag = 28, .flags = FIELD_HIDDEN,
@@ -62,6 +62,8 @@ static const struct field user_fields[] = {
           .doc = "Whether a new password has to be set before anything else."),
     FIELD(struct user, status_reason, FIELD_TEXT, .tag = 38, .flags = FIELD_HIDDEN | FIELD_PERSONAL,
           .max = 255, .doc = "Why an administrator changed the status."),
+    FIELD(struct user, erased_at, FIELD_TIME, .tag = 39, .flags = FIELD_HIDDEN,
+          .doc = "When everything personal was removed."),
 };
 
 const struct schema user_schema = SCHEMA("User", struct user, user_fields);
@@ -101,6 +103,7 @@ const struct table user_table = {
     .scope_offset = offsetof(struct user, id),
     .indexes = user_indexes,
     .index_count = COUNT_OF(user_indexes),
+    .person = {.kind = PERSON_SELF},
     .doc = "People who can log in.",
 };
 
@@ -160,6 +163,7 @@ const struct table session_table = {
     .scope_offset = offsetof(struct session, user_id),
     .indexes = session_indexes,
     .index_count = COUNT_OF(session_indexes),
+    .person = {.kind = PERSON_DATA, .of = "users", .index = SESSION_INDEX_USER},
     .doc = "Logins that are, or were, in use.",
 };
 
@@ -193,6 +197,7 @@ const struct table refresh_token_table = {
     .key_offset = offsetof(struct refresh_token, token_hash),
     .indexes = refresh_token_indexes,
     .index_count = COUNT_OF(refresh_token_indexes),
+    .person = {.kind = PERSON_MARKS, .of = "sessions", .index = REFRESH_INDEX_SESSION},
     .doc = "Refresh tokens, used ones too, until they expire.",
 };
 
@@ -223,6 +228,7 @@ const struct table login_failures_table = {
     .key_offset = offsetof(struct login_failures, key),
     .indexes = login_failures_indexes,
     .index_count = COUNT_OF(login_failures_indexes),
+    .person = {.kind = PERSON_NOBODY},
     .doc = "Failed logins that still count, for known and unknown accounts alike.",
 };
 
@@ -244,5 +250,6 @@ const struct table signing_key_table = {
     .version = 1,
     .schema = &signing_key_schema,
     .key_offset = offsetof(struct signing_key, kid),
+    .person = {.kind = PERSON_NOBODY},
     .doc = "Keys that sign access tokens.",
 };

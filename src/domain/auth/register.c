@@ -412,6 +412,7 @@ static void import_apply(struct store_tx *tx, const struct command *command,
         COPY_TEXT(&user, password_hash, draft->password_hash);
         user.password_changed_at = command->now_us;
         SCHEMA_SET(&user_schema, &user, password_changed_at);
+        SCHEMA_CLEAR(&user_schema, &user, must_change_password);
         user.role = __builtin_ctz(draft->role);
         user.status = USER_ACTIVE;
         user.updated_at = command->now_us;

@@ -48,6 +48,7 @@ const struct table totp_factor_table = {
     .scope_offset = offsetof(struct totp_factor, user_id),
     .indexes = totp_factor_indexes,
     .index_count = COUNT_OF(totp_factor_indexes),
+    .person = {.kind = PERSON_DATA, .of = "users", .index = STORE_PRIMARY},
     .doc = "One-time code apps, one per user.",
 };
 

@@ -159,25 +159,13 @@ static enum err delete_check(const struct store_view *view, const struct command
     return auth_extension()->close_check(view, user.id, command->arena);
 }
 
-/* The address becomes free for a new registration; the account stays, closed, for the audit. */
-static struct str deleted_email(const struct command *command, const struct user *user) {
-    enum { DELETED_EMAIL_BYTES = 64 };
-    char *memory = arena_take(command->arena, DELETED_EMAIL_BYTES);
-    CHECK(memory != NULL);
-    struct buf out = buf_over(memory, DELETED_EMAIL_BYTES);
-    buf_put_c(&out, "deleted_");
-    id_format(user->id, &out);
-    buf_put_c(&out, "@deleted.com");
-    return buf_str(&out);
-}
-
 static void delete_apply(struct store_tx *tx, const struct command *command,
                          struct outcome *outcome) {
     struct user user;
     enum err err = user_get(store_tx_view(tx), command->caller.user_id, command->arena, &user);
     CHECK(err == ERR_OK);
     user.status = USER_DELETED;
-    user.email = deleted_email(command, &user);
+    user.email = user_deleted_email(command, &user);
     user.deleted_at = command->now_us;
     user.updated_at = command->now_us;
     SCHEMA_SET(&user_schema, &user, deleted_at);

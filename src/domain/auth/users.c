@@ -101,3 +101,14 @@ void user_forget_factors(struct store_tx *tx, const struct command *command, str
     totp_forget(tx, user, command->now_us);
     passkey_forget(tx, command, user);
 }
+
+struct str user_deleted_email(const struct command *command, const struct user *user) {
+    enum { DELETED_EMAIL_BYTES = 64 };
+    char *memory = arena_take(command->arena, DELETED_EMAIL_BYTES);
+    CHECK(memory != NULL);
+    struct buf out = buf_over(memory, DELETED_EMAIL_BYTES);
+    buf_put_c(&out, "deleted_");
+    id_format(user->id, &out);
+    buf_put_c(&out, "@deleted.com");
+    return buf_str(&out);
+}

@@ -11,6 +11,7 @@
 
 #include "domain/gatekeeper/dialect.h"
 #include "domain/gatekeeper/rules.h"
+#include "engine/person.h"
 
 struct customer_prepared {
     struct str password_hash; /* STR_NONE: the password stays */
@@ -298,6 +299,7 @@ static void delete_apply(struct store_tx *tx, const struct command *command,
     enum err err = customer_enter(store_tx_view(tx), command, outcome, &customer);
     CHECK(err == ERR_OK); /* check looked */
     store_del(tx, &customer_table, id_bytes(&customer.id));
+    person_key_destroy(tx, command, customer.id); /* from where they came is in audit records */
     outcome->resource = customer.id;
     outcome->message = "Details removed successfully";
 }

@@ -54,6 +54,7 @@ const struct table customer_table = {
     .scope_offset = offsetof(struct customer, id),
     .indexes = customer_indexes,
     .index_count = COUNT_OF(customer_indexes),
+    .person = {.kind = PERSON_APART},
     .doc = "Customers of the Gatekeeper paths.",
 };
 

@@ -76,6 +76,7 @@ const struct table mail_template_table = {
     .scope_offset = offsetof(struct mail_template_record, organization_id),
     .indexes = mail_template_indexes,
     .index_count = COUNT_OF(mail_template_indexes),
+    .person = {.kind = PERSON_NOBODY},
     .doc = "Mails as organizations want them.",
 };
 

@@ -41,6 +41,9 @@ static const struct table_index invitation_indexes[] = {
     [INVITATION_INDEX_EXPIRES] = {.name = "expires",
                                   .offsets = {offsetof(struct invitation, expires_at)},
                                   .offset_count = 1},
+    [INVITATION_INDEX_EMAIL] = {.name = "email",
+                                .offsets = {offsetof(struct invitation, email)},
+                                .offset_count = 1},
 };
 
 const struct table invitation_table = {
@@ -52,6 +55,10 @@ const struct table invitation_table = {
     .scope_offset = offsetof(struct invitation, organization_id),
     .indexes = invitation_indexes,
     .index_count = COUNT_OF(invitation_indexes),
+    .person = {.kind = PERSON_DATA,
+               .of = "users",
+               .index = INVITATION_INDEX_EMAIL,
+               .by = {"email"}},
     .doc = "Invitations that wait for an answer.",
 };
 

@@ -35,7 +35,12 @@ struct invitation {
 
 extern const struct schema invitation_schema;
 extern const struct table invitation_table;
-enum { INVITATION_INDEX_PAIR, INVITATION_INDEX_TOKEN, INVITATION_INDEX_EXPIRES };
+enum {
+    INVITATION_INDEX_PAIR,
+    INVITATION_INDEX_TOKEN,
+    INVITATION_INDEX_EXPIRES,
+    INVITATION_INDEX_EMAIL,
+};
 
 /* ---- endpoints ---- */
 

@@ -65,5 +65,6 @@ const struct table api_key_table = {
     .scope_offset = offsetof(struct api_key_record, organization_id),
     .indexes = api_key_indexes,
     .index_count = COUNT_OF(api_key_indexes),
+    .person = {.kind = PERSON_NOBODY},
     .doc = "API keys of organizations and of the platform; only their hashes.",
 };

@@ -49,6 +49,7 @@ const struct table policy_table = {
     .scope_offset = offsetof(struct policy, organization_id),
     .indexes = policy_indexes,
     .index_count = COUNT_OF(policy_indexes),
+    .person = {.kind = PERSON_NOBODY},
     .doc = "What second factors organizations ask for.",
 };
 
@@ -92,6 +93,10 @@ const struct table member_policy_table = {
     .scope_offset = offsetof(struct member_policy, organization_id),
     .indexes = member_policy_indexes,
     .index_count = COUNT_OF(member_policy_indexes),
+    .person = {.kind = PERSON_KEPT,
+               .of = "members",
+               .index = MEMBER_POLICY_INDEX_PAIR,
+               .by = {"organization_id", "user_id"}},
     .doc = "Exceptions from policies for single members.",
 };
 
@@ -119,6 +124,12 @@ static const struct field compliance_note_fields[] = {
           .doc = "When it was first noted."),
     FIELD(struct compliance_note, updated_at, FIELD_TIME, .tag = 12, .flags = FIELD_REQUIRED,
           .doc = "Last change."),
+    FIELD(struct compliance_note, remind_at, FIELD_TIME, .tag = 13, .flags = FIELD_HIDDEN,
+          .doc = "When the next reminder is due."),
+    FIELD(struct compliance_note, reminded_at, FIELD_TIME, .tag = 14, .flags = FIELD_HIDDEN,
+          .doc = "When the last reminder was sent."),
+    FIELD(struct compliance_note, reminder_count, FIELD_INT, .tag = 15, .flags = FIELD_HIDDEN,
+          .max = 1000, .doc = "Reminders sent since something is missing."),
 };
 
 const struct schema compliance_note_schema =
@@ -142,6 +153,9 @@ static const struct table_index compliance_note_indexes[] = {
     [NOTE_INDEX_DUE] = {.name = "due",
                         .offsets = {offsetof(struct compliance_note, due_at)},
                         .offset_count = 1},
+    [NOTE_INDEX_REMIND] = {.name = "remind",
+                           .offsets = {offsetof(struct compliance_note, remind_at)},
+                           .offset_count = 1},
 };
 
 const struct table compliance_note_table = {
@@ -153,5 +167,9 @@ const struct table compliance_note_table = {
     .scope_offset = offsetof(struct compliance_note, organization_id),
     .indexes = compliance_note_indexes,
     .index_count = COUNT_OF(compliance_note_indexes),
+    .person = {.kind = PERSON_KEPT,
+               .of = "members",
+               .index = NOTE_INDEX_PAIR,
+               .by = {"organization_id", "user_id"}},
     .doc = "How members comply with policies, as last judged.",
 };

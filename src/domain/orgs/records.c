@@ -53,6 +53,7 @@ const struct table organization_table = {
     .scope_offset = offsetof(struct organization, id),
     .indexes = organization_indexes,
     .index_count = COUNT_OF(organization_indexes),
+    .person = {.kind = PERSON_NOBODY},
     .doc = "Organizations, deleted ones too.",
 };
 
@@ -106,5 +107,6 @@ const struct table member_table = {
     .scope_offset = offsetof(struct member, organization_id),
     .indexes = member_indexes,
     .index_count = COUNT_OF(member_indexes),
+    .person = {.kind = PERSON_KEPT, .of = "users", .index = MEMBER_INDEX_USER},
     .doc = "Who belongs to which organization, and as what.",
 };
