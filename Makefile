@@ -177,6 +177,11 @@ $(foreach flavour,release asan plain,$(eval $(call flavour_rules,$(flavour))))
 
 # --- the product ---------------------------------------------------------------------------
 
+# What runs a few times per request is made small; what loops over bytes, keys and pages (base,
+# crypto, json, net, store) is made fast.
+SMALL := cli domain engine os
+$(filter $(SMALL:%=build/release/src/%/%),$(release_OBJECTS)): release_CFLAGS += -Os
+
 # The musl-gcc of this distribution does not know -static-pie: it would link the start file of
 # a dynamic program. So the start files are named here. `-z text` refuses text relocations.
 MUSL_DIR   = /usr/lib/$(subst gnu,musl,$(shell gcc -print-multiarch))
