@@ -211,6 +211,9 @@ static bool serve_cage(struct serve *serve) {
         paths.readable[paths.readable_count++] = serve->identity.certificate_path;
         paths.readable[paths.readable_count++] = serve->identity.key_path;
     }
+    if (serve->mail.dns != NULL) {
+        paths.files[paths.file_count++] = CLI_RESOLV_CONF;
+    }
     if (serve->mail.trust != NULL) {
         paths.readable[paths.readable_count++] = trust_path(serve->mail.trust);
     }
