@@ -44,6 +44,9 @@ static const struct table_index outbox_indexes[] = {
     [OUTBOX_INDEX_RECIPIENT] = {.name = "recipient",
                                 .offsets = {offsetof(struct outbox_row, recipient)},
                                 .offset_count = 1},
+    [OUTBOX_INDEX_EXPIRES] = {.name = "expires",
+                              .offsets = {offsetof(struct outbox_row, expires_at)},
+                              .offset_count = 1},
 };
 
 const struct table outbox_table = {
@@ -141,6 +144,8 @@ static void prune_apply(struct store_tx *tx, const struct command *command,
         before_us = command->now_us; /* too many: the oldest go, as many as one job removes */
     }
     job_prune(tx, command, &outbox_dead_table, OUTBOX_DEAD_INDEX_FAILED, before_us);
+    /* A sender that is there makes dead letters of them, the longest pause later at most. */
+    job_prune(tx, command, &outbox_table, OUTBOX_INDEX_EXPIRES, command->now_us - TIME_US_PER_DAY);
 }
 
 const struct command_row outbox_prune_command = {
