@@ -166,7 +166,7 @@ def test_paths_named_are_there():
 
 
 def test_targets_named_are_targets():
-    makefile = text_of('Makefile')
+    makefile = text_of('Makefile') + text_of('image/image.mk')
     for target in re.findall(r'\bmake ([a-z-]+)\b', ''.join(re.findall(r'```sh.*?```|`[^`\n]+`',
                                                                       README, re.S))):
         check(re.search(rf'^{target}:', makefile, re.MULTILINE), f'make {target}')
