@@ -14,8 +14,8 @@
  * row's id is the same each time: senders hand it on as the name of the thing (Message-ID,
  * Idempotency-Key), so that the other side can drop the second one.
  *
- * Rows of a kind whose sender is not ready (no mail server is set) wait, and are forgotten a day
- * after they have expired: nobody is to be alarmed by what was never set up.
+ * Rows of a kind whose sender is not ready (no mail server is set) wait, and go some hours after
+ * they have expired: nobody could have had them.
  */
 #ifndef ENGINE_OUTBOX_H
 #define ENGINE_OUTBOX_H
@@ -78,7 +78,7 @@ void outbox_put(struct store_tx *tx, const struct command *command,
 void outbox_revive(struct store_tx *tx, const struct command *command, struct outbox_row *dead,
                    int64_t life_us);
 
-/* Minute job: dead letters that are old, and what nobody was there to send. */
+/* Minute job: dead letters that are old, rows that waited in vain. */
 extern const struct command_row outbox_prune_command;
 
 /* ---- for senders ---- */

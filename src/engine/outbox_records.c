@@ -134,7 +134,10 @@ int64_t outbox_pause_us(int64_t first_us, int64_t attempts, uint64_t random) {
     return pause_us - pause_us / 4 + (int64_t)(random % (uint64_t)(pause_us / 2 + 1));
 }
 
-/* ---- dead letters that nobody wants any more ---- */
+/* ---- what nobody wants any more ---- */
+
+/* A row that is tried again is given up by its flight, which may be so much later. */
+enum { WAITED_HOURS_MAX = OUTBOX_PAUSE_HOURS_MAX + 1 };
 
 static void prune_apply(struct store_tx *tx, const struct command *command,
                         struct outcome *outcome) {
@@ -144,8 +147,8 @@ static void prune_apply(struct store_tx *tx, const struct command *command,
         before_us = command->now_us; /* too many: the oldest go, as many as one job removes */
     }
     job_prune(tx, command, &outbox_dead_table, OUTBOX_DEAD_INDEX_FAILED, before_us);
-    /* A sender that is there makes dead letters of them, the longest pause later at most. */
-    job_prune(tx, command, &outbox_table, OUTBOX_INDEX_EXPIRES, command->now_us - TIME_US_PER_DAY);
+    job_prune(tx, command, &outbox_table, OUTBOX_INDEX_EXPIRES,
+              command->now_us - WAITED_HOURS_MAX * TIME_US_PER_HOUR);
 }
 
 const struct command_row outbox_prune_command = {
