@@ -148,6 +148,9 @@ build/$(1)/%.o: %.c Makefile vendor/flavours.mk | $$(VENDOR_STAMPS) $$(KERNEL_HE
 
 build/$(1)/tests/%.o: OWN_INCLUDES := -Itests
 
+# Rules and rows, run once per request or per start: what counts there is the size of the product.
+$$(foreach cold,domain cli,build/release/src/$$(cold)/%.o): OWN_INCLUDES := -Os
+
 build/$(1)/%.o: %.S Makefile vendor/flavours.mk
 	@mkdir -p $$(@D)
 	@echo 'as      $(1) $$<'
@@ -173,6 +176,11 @@ endef
 $(foreach flavour,release asan plain,$(eval $(call flavour_rules,$(flavour))))
 
 # --- the product ---------------------------------------------------------------------------
+
+# What runs a few times per request is made small; what loops over bytes, keys and pages (base,
+# crypto, json, net, store) is made fast.
+SMALL := cli domain engine os
+$(filter $(SMALL:%=build/release/src/%/%),$(release_OBJECTS)): release_CFLAGS += -Os
 
 # The musl-gcc of this distribution does not know -static-pie: it would link the start file of
 # a dynamic program. So the start files are named here. `-z text` refuses text relocations.

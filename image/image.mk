@@ -44,7 +44,8 @@ image-files: $(IMAGE_FILES) $(IMAGE)/coffer.raw $(IMAGE)/coffer.spdx.json $(IMAG
 
 vm:
 	@tests/setup build image vm
-	@$(MAKE) --no-print-directory $(IMAGE)/vmlinux $(IMAGE)/coffer.cpio
+	@$(MAKE) --no-print-directory $(IMAGE)/vmlinux $(if $(filter uefi,$(MACHINE)), \
+	  $(if $(wildcard $(DISK)),,$(IMAGE)/coffer.qcow2),$(IMAGE)/coffer.cpio)
 	@qemu/run
 
 test-vm:

@@ -56,6 +56,8 @@ void cli_engine_close(struct engine *engine);
 
 /* ---- mail.c: what calls out ---- */
 
+#define CLI_RESOLV_CONF "/etc/resolv.conf" /* for the cage, too */
+
 struct cli_mail {
     struct dns *dns;
     struct trust *trust;      /* NULL = without TLS */

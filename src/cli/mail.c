@@ -64,7 +64,7 @@ static enum err outside_open(struct cli_mail *mail, const struct settings *setti
                              struct loop *loop, bool has_tls, const char **problem) {
     struct dns_options options = {
         .resolvers = settings_text(settings, SETTING_RESOLVERS_ID),
-        .resolv_conf_path = "/etc/resolv.conf",
+        .resolv_conf_path = CLI_RESOLV_CONF,
         .hosts_path = "/etc/hosts",
     };
     enum err err = dns_open(&mail->dns, loop, &options, problem);

@@ -19,6 +19,7 @@
 #include "cli/machine.h"
 #include "domain/appliance/appliance.h"
 #include "domain/auth/auth.h"
+#include "domain/mail/mail.h"
 #include "domain/orgs/orgs.h"
 #include "net/trust.h"
 #include "os/clock.h"
@@ -210,6 +211,9 @@ static bool serve_cage(struct serve *serve) {
         paths.readable[paths.readable_count++] = serve->identity.certificate_path;
         paths.readable[paths.readable_count++] = serve->identity.key_path;
     }
+    if (serve->mail.dns != NULL) {
+        paths.files[paths.file_count++] = CLI_RESOLV_CONF;
+    }
     if (serve->mail.trust != NULL) {
         paths.readable[paths.readable_count++] = trust_path(serve->mail.trust);
     }
@@ -299,6 +303,7 @@ int cli_serve(struct cli_options *options) {
         !serve_engine(serve)) {
         return CLI_EXIT_FAILED;
     }
+    mail_server_set(serve->mail.smtp);
     serve_banner(serve);
     if (options->is_machine) {
         cli_status_open(serve->loop, serve->engine, serve->server);

@@ -127,6 +127,8 @@ int64_t describe_rate(const struct endpoint *endpoint, const struct settings *se
         return settings_int(settings, SETTING_RATE_LOGIN_ID);
     case RATE_FACTOR:
         return settings_int(settings, SETTING_RATE_FACTOR_ID);
+    case RATE_PASSKEY:
+        return settings_int(settings, SETTING_RATE_PASSKEY_ID);
     case RATE_TOKEN:
         return settings_int(settings, SETTING_RATE_TOKEN_ID);
     case RATE_READ:

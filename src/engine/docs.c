@@ -484,6 +484,7 @@ static void put_endpoint(struct buf *out, const struct endpoint *endpoint,
 static void put_menu(struct buf *out, const struct router *router,
                      const struct describe_tags *tags) {
     buf_put_c(out, "<nav aria-label=\"Endpoints\">\n<ul><li><a href=\"#start\">Start</a></li>"
+                   "<li><a href=\"#moving\">Moving here</a></li>"
                    "</ul>\n");
     for (uint32_t tag = 0; tag < tags->count; tag += 1) {
         buf_put_c(out, "<details open><summary>");
@@ -549,6 +550,10 @@ static void put_start(struct buf *out, const struct settings *settings) {
         "long to wait after 429 and 503.</dd></dl></section>\n");
 }
 
+/* How applications move here, by hand: static/moving.html. */
+extern const char asset_moving_html[];
+extern const char asset_moving_html_end[];
+
 static bool is_inside_another(const struct describe_schemas *all, const struct schema *schema) {
     for (uint32_t outer = 0; outer < all->count; outer += 1) {
         for (uint32_t index = 0; index < all->schemas[outer]->field_count; index += 1) {
@@ -591,6 +596,7 @@ static void put_page(struct buf *out, const struct router *router,
     put_menu(out, router, &tags);
     buf_put_c(out, "<main id=\"content\">\n");
     put_start(out, settings);
+    buf_put(out, asset_moving_html, (uint32_t)(asset_moving_html_end - asset_moving_html));
     for (uint32_t tag = 0; tag < tags.count; tag += 1) {
         buf_put_c(out, "<section>");
         put_element(out, "h2", tags.tags[tag]);

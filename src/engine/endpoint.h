@@ -23,6 +23,7 @@ enum rate_class {
     RATE_REGISTER,
     RATE_LOGIN,
     RATE_FACTOR, /* whatever takes a one-time code */
+    RATE_PASSKEY,
     RATE_TOKEN,
     RATE_READ,
     RATE_WRITE,

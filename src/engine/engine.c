@@ -284,6 +284,7 @@ static void answer_count(const struct request *request) {
     uint16_t status = request->reply.status;
     if (request->endpoint != NULL &&
         (request->endpoint->rate == RATE_LOGIN || request->endpoint->rate == RATE_FACTOR ||
+         request->endpoint->rate == RATE_PASSKEY ||
          request->endpoint->rate == RATE_CUSTOMER_LOGIN) &&
         (status == 401 || status == 423)) {
         metrics_count(METRIC_FAILED_LOGINS, 1);

@@ -241,6 +241,7 @@ static uint32_t rate_per_minute(const struct settings *settings, enum rate_class
         [RATE_REGISTER] = SETTING_RATE_REGISTER_ID,
         [RATE_LOGIN] = SETTING_RATE_LOGIN_ID,
         [RATE_FACTOR] = SETTING_RATE_FACTOR_ID,
+        [RATE_PASSKEY] = SETTING_RATE_PASSKEY_ID,
         [RATE_TOKEN] = SETTING_RATE_TOKEN_ID,
         [RATE_READ] = SETTING_RATE_READ_ID,
         [RATE_WRITE] = SETTING_RATE_WRITE_ID,

@@ -31,7 +31,8 @@ enum {
      * not answer to AAAA at all. */
     GRACE_US = 500 * 1000,
     CACHE_S_MAX = 3600,
-    FILE_BYTES_MAX = 64 * 1024, /* a larger one (lists of advertisers) is left unread */
+    CONF_AGE_US = 5 * 1000 * 1000, /* how old what we know of resolv.conf may be */
+    FILE_BYTES_MAX = 64 * 1024,    /* a larger one (lists of advertisers) is left unread */
     QUERIES = 2,
     STRAYS_MAX = 64, /* messages that were not the reply, per attempt: somebody is guessing */
 };
@@ -73,6 +74,8 @@ struct cache_row {
 struct dns {
     struct loop *loop; /* NULL = not open */
     struct dns_servers servers;
+    const char *conf_path; /* where the servers are from; NULL = from the setting */
+    int64_t conf_read_us;
     struct str hosts;
     struct dns_slot slots[DNS_REQUESTS_MAX];
     struct cache_row cache[DNS_CACHE_ROWS];
@@ -438,6 +441,28 @@ static struct dns_slot *slot_take(struct dns *dns, struct str name, struct dns_r
     return slot;
 }
 
+/* A file that is not there, or too large, is an empty one. */
+static struct str file_or_nothing(const char *path, char *memory) {
+    struct str contents = STR("");
+    return file_read(path, memory, FILE_BYTES_MAX, &contents) == ERR_OK ? contents : STR("");
+}
+
+/* Running queries go on with what is at their number then: so there is never less than one. */
+static void servers_read(struct dns *dns) {
+    static char conf[FILE_BYTES_MAX];
+    struct dns_servers found;
+    int64_t now_us = loop_now_us(dns->loop);
+    if (dns->conf_path == NULL ||
+        (dns->servers.count > 0 && now_us - dns->conf_read_us < CONF_AGE_US)) {
+        return;
+    }
+    dns->conf_read_us = now_us;
+    dns_servers_parse_conf(file_or_nothing(dns->conf_path, conf), &found);
+    if (found.count > 0) {
+        dns->servers = found;
+    }
+}
+
 enum err dns_find(struct dns *dns, struct str name, struct dns_request *request,
                   struct dns_addresses *addresses) {
     CHECK(dns->loop != NULL);
@@ -450,6 +475,7 @@ enum err dns_find(struct dns *dns, struct str name, struct dns_request *request,
     if (!dns_name_is_good(name)) {
         return ERR_FORMAT;
     }
+    servers_read(dns);
     if (dns->servers.count == 0) {
         return ERR_UNAVAILABLE;
     }
@@ -478,15 +504,8 @@ void dns_cancel(struct dns *dns, struct dns_request *request) {
     request->slot = NULL;
 }
 
-/* A file that is not there, or too large, is an empty one. */
-static struct str file_or_nothing(const char *path, char *memory) {
-    struct str contents = STR("");
-    return file_read(path, memory, FILE_BYTES_MAX, &contents) == ERR_OK ? contents : STR("");
-}
-
 enum err dns_open(struct dns **out, struct loop *loop, const struct dns_options *options,
                   const char **problem) {
-    static char conf[FILE_BYTES_MAX];
     struct dns *dns = &the_dns;
     CHECK(dns->loop == NULL);
     memset(dns, 0, sizeof *dns);
@@ -495,11 +514,10 @@ enum err dns_open(struct dns **out, struct loop *loop, const struct dns_options 
                    "perhaps with a port: 192.0.2.1,[2001:db8::1]:53";
         return ERR_FORMAT;
     }
-    if (dns->servers.count == 0) {
-        dns_servers_parse_conf(file_or_nothing(options->resolv_conf_path, conf), &dns->servers);
-    }
-    dns->hosts = file_or_nothing(options->hosts_path, dns->hosts_memory);
     dns->loop = loop;
+    dns->conf_path = dns->servers.count == 0 ? options->resolv_conf_path : NULL;
+    servers_read(dns);
+    dns->hosts = file_or_nothing(options->hosts_path, dns->hosts_memory);
     *out = dns;
     return ERR_OK;
 }

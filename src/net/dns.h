@@ -26,13 +26,15 @@ enum {
 };
 
 struct dns_options {
-    struct str resolvers; /* as in dns_servers_parse_list; empty = those of resolv.conf */
-    const char *resolv_conf_path;
+    struct str resolvers;         /* as in dns_servers_parse_list; empty = those of resolv.conf */
+    const char *resolv_conf_path; /* the string outlives the resolver */
     const char *hosts_path;
 };
 
-/* One per process: its memory is static. Reads the files once, here; without them there are no
- * servers (a lookup then fails) and no hosts. ERR_FORMAT with a sentence: the setting is wrong. */
+/* One per process: its memory is static. Reads the files here; without them there are no servers (a
+ * lookup then fails) and no hosts. resolv.conf is read again before lookups, every few seconds at
+ * most, for machines change networks; when it cannot be read the servers stay. ERR_FORMAT with a
+ * sentence: the setting is wrong. */
 enum err dns_open(struct dns **dns, struct loop *loop, const struct dns_options *options,
                   const char **problem);
 void dns_close(struct dns *dns);

@@ -507,8 +507,6 @@ static void prepare(struct init *init) {
     init_net_start(&init->net, &init->config);
     data_find(init);
     clock_judge(init, init_note_tell());
-    init_panic_keep();
-    init_note_write("running");
 }
 
 static void first_start(struct init *init) {
@@ -557,6 +555,9 @@ _Noreturn void init_run(const char *version, int64_t released_us) {
     log_info(AREA, "coffer %s: the machine is ready after %lld ms", version,
              (long long)(clock_monotonic_us() / TIME_US_PER_MS));
     first_start(init);
+    /* Beside the server's start, which need not wait for the disk to take them. */
+    init_panic_keep();
+    init_note_write("running");
     for (;;) {
         wait_once(init, due_us(init));
         time_pass(init);

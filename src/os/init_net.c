@@ -4,11 +4,11 @@
 
 #include "base/time.h"
 #include "os/clock.h"
-#include "os/files.h"
 #include "os/log.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -43,8 +43,13 @@ static void resolvers_write(const struct netlink_address *resolvers, uint32_t co
         netlink_address_format(&resolvers[index], &out);
         buf_put_byte(&out, '\n');
     }
-    if (count > 0 && file_write(RESOLVERS_PATH, buf_str(&out), 0644) != ERR_OK) {
+    /* In place: the server's cage knows this file, not one that replaces it. */
+    int fd = open(RESOLVERS_PATH, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0 || write(fd, memory, out.len) != (ssize_t)out.len) {
         log_warn(AREA, RESOLVERS_PATH " cannot be written");
+    }
+    if (fd >= 0) {
+        (void)close(fd);
     }
 }
 
@@ -87,7 +92,9 @@ static void lease_set(struct init_net *net) {
         return; /* a renewal; the kernel's address has no end of its own */
     }
     address_set(net, &address, &gateway);
-    resolvers_write(resolvers, count);
+    if (count > 0) {
+        resolvers_write(resolvers, count);
+    }
 }
 
 static void lease_remove(struct init_net *net) {
@@ -225,7 +232,9 @@ static void fixed_set(struct init_net *net, struct str text) {
         return;
     }
     address_set(net, &address, &gateway);
-    resolvers_write(&resolver, resolver.bytes != 0 ? 1 : 0);
+    if (resolver.bytes != 0) {
+        resolvers_write(&resolver, 1);
+    }
 }
 
 void init_net_start(struct init_net *net, const struct init_config *config) {
@@ -235,6 +244,7 @@ void init_net_start(struct init_net *net, const struct init_config *config) {
     if (netlink_link_up("lo") != ERR_OK) {
         log_error(AREA, "the loopback does not come up");
     }
+    resolvers_write(NULL, 0); /* the lease may come after the server's start */
     if (str_equal(wanted, STR("none"))) {
         return;
     }

@@ -125,12 +125,18 @@ static enum err rules_add(int ruleset_fd, const struct sandbox_paths *paths, uin
             return err;
         }
     }
+    for (uint32_t index = 0; index < paths->file_count; index++) {
+        if (rule_add(ruleset_fd, paths->files[index], ACCESS_READ_FILE) == ERR_IO) {
+            return ERR_IO;
+        }
+    }
     return ERR_OK;
 }
 
 enum err sandbox_files_close(const struct sandbox_paths *paths) {
     CHECK(paths->writable_count <= SANDBOX_PATHS_MAX);
     CHECK(paths->readable_count <= SANDBOX_PATHS_MAX);
+    CHECK(paths->file_count <= SANDBOX_PATHS_MAX);
     long version = syscall(SYS_landlock_create_ruleset, NULL, 0, RULESET_VERSION);
     if (version < LANDLOCK_VERSION_MIN) {
         return ERR_NOT_FOUND;

@@ -24,6 +24,10 @@ struct sandbox_paths {
      * folder is opened, because renewing means replacing; for a link also where it leads. */
     const char *readable[SANDBOX_PATHS_MAX];
     uint32_t readable_count;
+    /* Files in folders that are nobody's business (/etc), which are read again later: only as long
+     * as they are written in place, not replaced. Those that are not there now are left out. */
+    const char *files[SANDBOX_PATHS_MAX];
+    uint32_t file_count;
 };
 
 /* ERR_IO when a lock exists but does not close, or a writable folder cannot be opened: do not go on

@@ -38,7 +38,7 @@ static uint64_t runway_step_bytes(const struct store *store) {
 }
 
 void store_runway_lay(struct store *store) {
-    static const char zeros[RUNWAY_CHUNK_BYTES];
+    static char zeros[RUNWAY_CHUNK_BYTES]; /* not const: that would be 64 KB of the program */
     CHECK(!store->tx.view.is_open);
     uint64_t step = runway_step_bytes(store);
     if (runway_bytes(store) >= step / 2) {

@@ -34,11 +34,19 @@ class Operation:
         return f'{self.method} {self.path}'
 
     def concrete_path(self):
+        """Ids of nothing; of a choice, its first word."""
         if self.is_gatekeeper and self.method == 'PUT':
             return f'/{CUSTOMER}'
         if self.is_gatekeeper:
             return re.sub(r'\{[^}]+\}', account_number(), self.path)
-        return re.sub(r'\{[^}]+\}', lambda _found: str(uuid.uuid4()), self.path)
+        words = {entry['name']: resolve(self.document, entry['schema']).get('enum')
+                 for entry in self.parameters('path')}
+
+        def value_of(found):
+            choices = words.get(found.group(1))
+            return choices[0] if choices else str(uuid.uuid4())
+
+        return re.sub(r'\{([^}]+)\}', value_of, self.path)
 
     def matches(self, path):
         """Is this the path's operation? A literal one wins over a {parameter}."""

@@ -1,4 +1,4 @@
-"""One test per defect of the original Gatekeeper (contract, section 7) that shows it is not here."""
+"""One test per defect of the original Gatekeeper (contract, 7) that shows it is not here."""
 
 import base64
 import hashlib

@@ -8,8 +8,9 @@ import time
 
 import harness
 from harness import check, check_equal, check_in, check_not_in, check_status, wait_until
-from mails import folder_of, mail_wait, mails, metric, outbox_empty
-from server import ADMIN_EMAIL, PASSWORD, Server
+from mails import mail_wait, mails, metric, outbox_empty
+from server import PASSWORD, Server
+from smtp_sink import Sink
 
 FOLDER = tempfile.mkdtemp(prefix='coffer-mails-')
 SETTINGS = {'rate.enabled': 'false', 'mail.folder': FOLDER, 'mail.from': 'post@example.com',
@@ -355,6 +356,103 @@ def test_what_cannot_be_sent_becomes_a_dead_letter():
         health = server.client().get('/health')
         check_equal((health.status, health.json['services']['mail']), (200, 'unhealthy'))
         check_equal(server.run('fsck', server.data).returncode, 0)
+
+
+# ---- a mail server ----
+
+def with_sink(decide=lambda recipient, count: '250 taken', **settings):
+    sink = Sink(decide)
+    return sink, Server({'rate.enabled': 'false', 'outbox.retry-time': '1', **sink.settings(),
+                         **settings})
+
+
+def sink_wait(sink, recipient, count=1):
+    wait_until(lambda: len(sink.mails(recipient)) >= count, f'{count} mails to {recipient}')
+    found = sink.mails(recipient)
+    check_equal(len(found), count)
+    return found[-1]
+
+
+def test_mails_go_to_the_mail_server():
+    sink, server = with_sink()
+    with server:
+        users = [server.user() for _ in range(20)]
+        for user in users:
+            message = sink_wait(sink, user.email)
+            check_in(CONFIRM, message['Subject'])
+            check_equal([part.get_content_type() for part in message.iter_parts()],
+                        ['text/plain', 'text/html'])
+        outbox_empty(server)
+        check_equal(metric(server, 'coffer_outbox_delivered_total'), 20)
+        check_equal(server.client().get('/health').json['services']['mail'], 'healthy')
+    sink.close()
+
+
+def test_greylisting_and_broken_connections():
+    """Refused for now, broken off behind the mail, then taken; the Message-ID stays."""
+    ids = {}
+    sink, server = with_sink(
+        lambda recipient, count: ('451 come again', None, '250 taken')[min(count, 2)])
+    with server:
+        users = [server.user() for _ in range(3)]
+        for user in users:
+            ids[user.email] = sink_wait(sink, user.email)['Message-ID']
+            check_equal(sink.tries[user.email], 3)
+        check_equal(len(set(ids.values())), 3)
+        check(metric(server, 'coffer_outbox_retried_total') == 6, 'retried')
+    sink.close()
+
+
+def test_refused_for_good():
+    sink, server = with_sink(lambda recipient, count: '550 no such mailbox')
+    with server:
+        user = server.user()
+        wait_until(lambda: metric(server, 'coffer_outbox_dead_letters') == 1, 'a dead letter')
+        check_equal(sink.tries[user.email], 1)
+        check_in('no such mailbox', server.log())
+    sink.close()
+
+
+def test_a_mail_server_that_is_not_there():
+    sink, server = with_sink()
+    sink.close()
+    server.start()
+    user = server.user()
+    wait_until(lambda: 'to be tried again' in server.log(), 'a try has failed')
+    server.kill()  # while it waits
+    other = Sink()
+    server.settings.update(other.settings())
+    server.start()
+    sink_wait(other, user.email)
+    check_equal(server.stop(), [])
+    other.close()
+
+
+def test_killed_while_the_mail_server_answers():
+    """The server dies when the mail is there and the answer is not: it is sent again."""
+    arrived = threading.Event()
+    release = threading.Event()
+
+    def decide(recipient, count):
+        if count == 0:
+            arrived.set()
+            release.wait(30)
+        return '250 taken'
+
+    sink, server = with_sink(decide)
+    server.start()
+    user = server.user()
+    check(arrived.wait(20), 'the mail did not arrive')
+    server.kill()
+    release.set()
+    server.start()
+    first, second = wait_until(lambda: (lambda found: found if len(found) == 2 else None)(
+        sink.mails(user.email)), 'the mail came twice')
+    check_equal(first['Message-ID'], second['Message-ID'])
+    check_equal(first.as_bytes(), second.as_bytes())
+    outbox_empty(server)
+    check_equal(server.stop(), [])
+    sink.close()
 
 
 harness.main(globals())

@@ -1,6 +1,7 @@
 """Passkeys: rows 14 to 21 of the identity contract, with an authenticator in software. A real
 browser is in test_passkeys_browser.py."""
 
+import concurrent.futures
 import hashlib
 import os
 import re
@@ -461,6 +462,46 @@ def test_an_answer_works_once(server):
     body = user.key.get(begin_login(server))
     check_session(server, complete_login(server, body))
     check_status(complete_login(server, body), 401, 'AUTHENTICATION_ERROR', 'CHALLENGE_INVALID')
+
+
+def test_one_answer_sent_fifty_times_at_once_makes_one_session(server):
+    user = owner(server)
+    body = user.key.get(begin_login(server))
+    clients = [server.client() for _ in range(50)]
+    with concurrent.futures.ThreadPoolExecutor(50) as pool:
+        replies = list(pool.map(lambda client: client.post(f'{WEBAUTHN}/login/complete', body),
+                                clients))
+    check_equal(sorted(reply.status for reply in replies), [200] + [401] * 49)
+    check_equal({reply.reason for reply in replies if reply.status == 401}, {'CHALLENGE_INVALID'})
+    check_equal(user.get('/api/v1/auth/sessions').data['count'], 2)
+
+
+def test_a_challenge_that_was_used_stays_so_when_the_plug_is_pulled():
+    with Server(SETTINGS) as server:
+        user = owner(server)
+        used, waiting = (user.key.get(begin_login(server)) for _ in range(2))
+        check_session(server, complete_login(server, used))
+        refused = complete_login(server, user.key.get(begin_login(server), flags=0))
+        check_status(refused, 401)
+        server.kill()
+        server.start()
+        check_status(complete_login(server, used), 401, 'AUTHENTICATION_ERROR',
+                     'CHALLENGE_INVALID')
+        check_session(server, complete_login(server, waiting))
+        check_equal(server.finish(), [])
+        run = server.run('fsck', server.data)
+        check_equal((run.returncode, run.stderr), (0, ''), run.stdout)
+        server.start()
+
+
+def test_too_many_are_429():
+    with Server({'rate.passkey': '3', 'rate.register': '1000'}) as server:
+        server.user()
+        replies = [server.client().post(f'{WEBAUTHN}/login/begin') for _ in range(5)]
+        check_equal([reply.status for reply in replies], [200, 200, 200, 429, 429])
+        check(int(replies[-1].headers['retry-after']) >= 1)
+        # Passwords are counted apart.
+        check_status(server.login('nobody@example.com'), 401)
 
 
 def test_a_copied_counter_is_refused_and_recorded(server):

@@ -133,6 +133,23 @@ def test_two_passkeys_log_in_without_a_name_until_they_are_removed(server):
         check_equal([entry for entry in page.complaints if '401' not in entry], [])
 
 
+def test_the_browser_offers_passkeys_in_an_input(server):
+    """Conditional mediation: the page asks while its user looks at the form."""
+    user = server.user()
+    with Page() as page:
+        page.visit(origin_of(server))
+        page.add(transport='internal')
+        check_equal(page.do('register', user.token)['status'], 201)
+        check_equal(page.run('PublicKeyCredential.isConditionalMediationAvailable()'), True)
+        page.run("document.body.innerHTML = '<input autocomplete=\"username webauthn\">'")
+        options = begin_login(server)
+        check_equal(options['allowCredentials'], [])
+        body = page.run(f"""navigator.credentials.get({{mediation: 'conditional', publicKey:
+            PublicKeyCredential.parseRequestOptionsFromJSON({json.dumps(options)})}})
+            .then((credential) => credential.toJSON())""")
+        check_session(server, complete_login(server, body))
+
+
 def test_an_rsa_key_of_the_browser(server):
     user = server.user()
     with Page() as page:

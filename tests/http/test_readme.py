@@ -5,6 +5,7 @@ build/coffer. Its parts are separated by blank lines; a line `#> TEXT` says that
 part prints.
 """
 
+import html
 import os
 import re
 import subprocess
@@ -96,6 +97,35 @@ def test_what_needs_the_server_stopped():
         check('/setup#' not in server.log()[server.log_start:], 'there is an administrator')
 
 
+def test_moving_from_gatekeeper():
+    with Server() as server:
+        check_equal(server.finish(), [])
+        run_block('gatekeeper', server)
+        server.start()
+        run_block('gatekeeper_live', server)
+
+
+def test_moving_from_authy2():
+    with Server() as server:
+        check_equal(server.finish(), [])
+        run_block('authy2', server)
+        server.start()
+        run_block('authy2_live', server)
+
+
+def test_moving_is_told_in_the_documentation_too(server):
+    """The same commands as on this page, whose program lies in build/."""
+    page = html.unescape(re.sub(r'<[^>]*>', '', server.client().get('/docs').text))
+    count = 0
+    for name in ('gatekeeper', 'gatekeeper_live', 'authy2'):
+        for line in blocks()[name].splitlines():
+            if line.startswith(('build/coffer import', 'build/coffer admin', 'api ', 'REPLY=')):
+                line = line.removeprefix('REPLY=$(').removeprefix('build/')
+                check_in(line.rstrip(' \\'), page)
+                count += 1
+    check_equal(count, 7)
+
+
 def test_mail():
     with Server() as server:
         pki = Pki(server.folder)
@@ -136,7 +166,7 @@ def test_paths_named_are_there():
 
 
 def test_targets_named_are_targets():
-    makefile = text_of('Makefile')
+    makefile = text_of('Makefile') + text_of('image/image.mk')
     for target in re.findall(r'\bmake ([a-z-]+)\b', ''.join(re.findall(r'```sh.*?```|`[^`\n]+`',
                                                                       README, re.S))):
         check(re.search(rf'^{target}:', makefile, re.MULTILINE), f'make {target}')

@@ -92,6 +92,7 @@ class User:
         self.etags = {}
         self.sessions = []
         self.events = []
+        self.devices = set()  # (agent, network) of logins
 
 
 class Session:
@@ -175,6 +176,12 @@ def address_text(text):
     address = ipaddress.ip_address(text.split(',')[-1].strip())
     mapped = getattr(address, 'ipv4_mapped', None)
     return str(mapped or address)
+
+
+def network(text):
+    """What a known device may move in: an IPv4 /24, an IPv6 /48."""
+    address = ipaddress.ip_address(address_text(text))
+    return ipaddress.ip_network((address, 24 if address.version == 4 else 48), strict=False)
 
 
 def seconds_from_now(text):
@@ -340,7 +347,8 @@ class Model:
         self.emails[email] = user
         session = self._session_open(user, request, False)
         self._note(request, 'user.register', 'user', user, 'success', actor=user,
-                   tables=('users', 'sessions', 'refresh_tokens'))
+                   tables={'users', 'sessions', 'refresh_tokens', 'link_tokens', 'outbox',
+                           'login_failures'} | self._device(user, request))
         return self._executed(201, learn=('tokens', user, session))
 
     @staticmethod
@@ -422,12 +430,23 @@ class Model:
         for key in (pair, whole):
             if self.failures.pop(key, None) is not None:
                 tables.add('login_failures')
+        tables |= self._device(user, request)
         user.last_login_ip = pair[1]
         user.version += 1
         session = self._session_open(user, request, body.get('remember_me', False))
         self._note(request, 'session.create', 'session', session, 'success', actor=user,
                    tables=tables)
         return self._executed(200, learn=('tokens', user, session))
+
+    @staticmethod
+    def _device(user, request):
+        """What a login writes of where it came from. (No mail says so: nobody has confirmed the
+        address here.)"""
+        device = (request.agent, network(request.address))
+        if device in user.devices:
+            return set()
+        user.devices.add(device)
+        return {'devices'}
 
     def _fail(self, key, limit):
         self.failures[key] = self.failures.get(key, 0) + 1

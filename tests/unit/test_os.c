@@ -551,6 +551,29 @@ TEST(sandbox_leaves_only_its_files)
     scratch_remove(names, COUNT_OF(names));
 }
 
+static int single_file_in_child(void) {
+    struct sandbox_paths paths = {.files = {path_of("one"), path_of("nowhere")}, .file_count = 2};
+    enum err err = sandbox_files_close(&paths);
+    if (err == ERR_NOT_FOUND) {
+        return 0; /* a kernel without Landlock */
+    }
+    MUST(1, err == ERR_OK);
+    MUST(2, can_open(path_of("one"), O_RDONLY));
+    MUST(3, !can_open(path_of("one"), O_RDWR));
+    MUST(4, !can_open(path_of("two"), O_RDONLY));
+    return 0;
+}
+
+TEST(sandbox_leaves_a_file_without_its_folder)
+{
+    scratch_make();
+    EXPECT_EQ_INT(file_write(path_of("one"), STR("x"), 0600), ERR_OK);
+    EXPECT_EQ_INT(file_write(path_of("two"), STR("x"), 0600), ERR_OK);
+    child_expect("Landlock", single_file_in_child);
+    static const char *const names[] = {"one", "two"};
+    scratch_remove(names, COUNT_OF(names));
+}
+
 static void *thread_nothing(void *ctx) {
     return ctx;
 }

@@ -189,3 +189,50 @@ TEST(the_deadline_itself_is_late)
     policy_judge(&policy, &member, 0, 5 + TIME_US_PER_DAY, &note);
     EXPECT_EQ_INT(note.status, COMPLIANCE_PAST_DUE);
 }
+
+/* ---- reminders ---- */
+
+/* Day by day, as the job does it: the days on which somebody is reminded. */
+static uint32_t reminders_of(int64_t grace_days, int64_t notify_days) {
+    struct policy policy = {
+        .mode = POLICY_TOTP, .grace_days = grace_days, .notify_days = notify_days, .version = 1};
+    struct member_policy member = {0};
+    struct compliance_note note = {0};
+    int64_t start_us = 100 * TIME_US_PER_DAY;
+    uint32_t count = 0;
+    for (int64_t hour = 0; hour <= grace_days * 24; hour++) {
+        int64_t now_us = start_us + hour * TIME_US_PER_HOUR;
+        policy_judge(&policy, &member, 0, now_us, &note);
+        if (HAS(&note, remind_at) && note.remind_at <= now_us) {
+            EXPECT(now_us >= note.deadline_at - notify_days * TIME_US_PER_DAY);
+            EXPECT(now_us < note.deadline_at);
+            EXPECT(!HAS(&note, reminded_at) || now_us >= note.reminded_at + TIME_US_PER_DAY);
+            note.reminded_at = now_us;
+            SCHEMA_SET(&compliance_note_schema, &note, reminded_at);
+            policy_plan_reminder(&policy, &note);
+            count++;
+        }
+    }
+    EXPECT(!HAS(&note, remind_at)); /* past due: nothing to remind of */
+    return count;
+}
+
+TEST(one_reminder_a_day_before_the_deadline)
+{
+    EXPECT_EQ_UINT(reminders_of(14, 7), 7);
+    EXPECT_EQ_UINT(reminders_of(5, 7), 5);
+    EXPECT_EQ_UINT(reminders_of(14, 1), 1);
+    EXPECT_EQ_UINT(reminders_of(14, 0), 0);
+    EXPECT_EQ_UINT(reminders_of(0, 7), 0);
+}
+
+TEST(whoever_complies_is_not_reminded)
+{
+    struct policy policy = {.mode = POLICY_TOTP, .grace_days = 5, .notify_days = 7, .version = 1};
+    struct member_policy member = {0};
+    struct compliance_note note = {0};
+    policy_judge(&policy, &member, 0, TIME_US_PER_DAY, &note);
+    EXPECT(HAS(&note, remind_at));
+    policy_judge(&policy, &member, TOTP, TIME_US_PER_DAY, &note);
+    EXPECT(!HAS(&note, remind_at));
+}

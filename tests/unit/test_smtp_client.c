@@ -238,6 +238,38 @@ static bool two_are_done(void) {
 
 static const struct str letter = {"Subject: x\r\n\r\ny\r\n", 17};
 
+static void on_found(struct dns_request *request, enum err err,
+                     const struct dns_addresses *addresses) {
+    (void)request;
+    (void)err;
+    (void)addresses;
+    EXPECT(false); /* it is given up before */
+}
+
+/* A machine that gets its network, and so its name servers, after the start. */
+TEST(smtp_client_learns_of_name_servers_later)
+{
+    char path[] = "/tmp/coffer-resolv-XXXXXX";
+    const char *problem = NULL;
+    struct dns_request request = {.on_done = on_found};
+    struct dns_addresses addresses;
+    int fd = mkstemp(path);
+    struct dns_options options = {STR(""), path, "/nowhere/hosts"};
+    EXPECT_EQ_INT(loop_open(&loop, 64, 64), ERR_OK);
+    EXPECT_EQ_INT(dns_open(&dns, loop, &options, &problem), ERR_OK);
+    EXPECT_EQ_INT(dns_find(dns, STR("mail.example"), &request, &addresses), ERR_UNAVAILABLE);
+    EXPECT_EQ_INT(dns_find(dns, STR("mail example"), &request, &addresses), ERR_FORMAT);
+    EXPECT_EQ_INT(dns_find(dns, STR("localhost."), &request, &addresses), ERR_OK);
+    EXPECT_EQ_UINT(addresses.count, 2);
+    say(fd, "nameserver 127.0.0.1\n");
+    EXPECT_EQ_INT(dns_find(dns, STR("mail.example"), &request, &addresses), ERR_AGAIN);
+    dns_cancel(dns, &request);
+    dns_close(dns);
+    loop_close(loop);
+    close(fd);
+    unlink(path);
+}
+
 TEST(smtp_client_sends_several_at_once)
 {
     start(PATIENCE_US);

@@ -16,8 +16,8 @@ struct pending_login {
     struct str token_hash;
     struct id user_id;
     /* The mark (auth.h) of the password that was checked: a password that was changed since no
-     * longer fits. Absent: none was checked (a passkey login has begun), and no code makes a
-     * session of it (contract defect 2). */
+     * longer fits. Absent: none was checked, and no second factor makes a session of it
+     * (contract defect 2). */
     int64_t password_at;
     bool is_remembered;
     int64_t attempts; /* wrong codes */

@@ -54,6 +54,10 @@ extern const char *const mail_template_names[]; /* NULL-terminated: enum values 
 
 extern const struct module mail_module;
 
+struct smtp_client;
+/* The mail server, before requests come; NULL = none is set. mail.folder goes before it. */
+void mail_server_set(struct smtp_client *client);
+
 /* In apply: `label` is unique within the command; of no use after `life_us`. Values that are too
  * long are cut. Never fails: without memory for it the mail is not sent, which the log says. */
 void mail_put(struct store_tx *tx, const struct command *command, const char *label,
@@ -73,7 +77,7 @@ const char *mail_health(const struct store_view *view, const struct settings *se
 enum {
     TEMPLATE_SUBJECT_MAX = 200, /* characters */
     TEMPLATE_TEXT_MAX = 4000,
-    TEMPLATE_HTML_MAX = 12000,
+    TEMPLATE_HTML_MAX = 10000,
 };
 
 /* What an organization has instead of a built-in template. Belongs to the organization. */

@@ -1,4 +1,5 @@
 /* The module of this domain: its tables, its sender. */
+#include "domain/mail/outbox_api.h"
 #include "domain/mail/sender.h"
 
 static const struct table *const mail_tables[] = {&outbox_table, &outbox_dead_table,
@@ -27,4 +28,6 @@ const struct module mail_module = {
     .job_count = COUNT_OF(mail_jobs),
     .tables = mail_tables,
     .table_count = COUNT_OF(mail_tables),
+    .endpoints = outbox_endpoints,
+    .endpoint_count = OUTBOX_ENDPOINTS,
 };

@@ -1,19 +1,30 @@
 /*
- * Sending mails, see sender.h. With mail.folder each becomes a file ID.eml there, written beside
+ * Sending mails, see sender.h. The SMTP client keeps the connections, the outbox the order and the
+ * tries. With mail.folder each becomes a file ID.eml there, written beside
  * and renamed, so that whoever looks finds whole mails; not synced, for the loop does not wait for
  * a disk, and the folder is for development. A mail sent twice is the same file twice.
  */
 #include "domain/mail/sender.h"
 
 #include "domain/mail/templates.h"
+#include "net/smtp.h"
 #include "os/files.h"
 
+_Static_assert((uint32_t)MAIL_MESSAGE_BYTES_MAX <= (uint32_t)SMTP_MESSAGE_BYTES_MAX,
+               "every mail can be sent");
+
+static struct smtp_client *the_client;
+
+void mail_server_set(struct smtp_client *client) {
+    the_client = client;
+}
+
 static bool sender_is_ready(const struct settings *settings) {
-    return settings_text(settings, SETTING_MAIL_FOLDER_ID).len > 0;
+    return the_client != NULL || settings_text(settings, SETTING_MAIL_FOLDER_ID).len > 0;
 }
 
 static uint32_t sender_room(void) {
-    return OUTBOX_FLIGHTS_MAX;
+    return the_client != NULL ? smtp_room(the_client) : OUTBOX_FLIGHTS_MAX;
 }
 
 static void send_to_folder(struct outbox_delivery *delivery, struct str folder,
@@ -30,6 +41,31 @@ static void send_to_folder(struct outbox_delivery *delivery, struct str folder,
         outbox_finish(delivery, OUTBOX_DELIVERED, STR_NONE);
     } else {
         outbox_finish(delivery, OUTBOX_RETRY, STR("The folder mail.folder cannot be written."));
+    }
+}
+
+static void on_done(void *ctx, uint64_t handle, enum smtp_outcome outcome, const char *detail) {
+    static const enum outbox_result results[] = {
+        [SMTP_DELIVERED] = OUTBOX_DELIVERED,
+        [SMTP_RETRY_LATER] = OUTBOX_RETRY,
+        [SMTP_REFUSED] = OUTBOX_REFUSED,
+    };
+    (void)handle;
+    outbox_finish(ctx, results[outcome], str_from_c(detail));
+}
+
+static void send_to_server(struct outbox_delivery *delivery, struct str message) {
+    struct smtp_message smtp = {
+        .sender = settings_text(engine_settings(delivery->engine), SETTING_MAIL_FROM_ID),
+        .recipient = delivery->row.recipient,
+        .bytes = message,
+    };
+    enum err err = smtp_send(the_client, &smtp, 0, on_done, delivery);
+    if (err == ERR_FULL) {
+        outbox_finish(delivery, OUTBOX_RETRY, STR("All connections to the mail server are busy."));
+    } else if (err != ERR_OK) {
+        outbox_finish(delivery, OUTBOX_REFUSED,
+                      STR("This address, or mail.from, is none that mail servers take."));
     }
 }
 
@@ -71,7 +107,12 @@ static void sender_send(struct outbox_delivery *delivery) {
                       str_from_c(err_row(err)->sentence));
         return;
     }
-    send_to_folder(delivery, settings_text(settings, SETTING_MAIL_FOLDER_ID), message);
+    struct str folder = settings_text(settings, SETTING_MAIL_FOLDER_ID);
+    if (folder.len > 0) {
+        send_to_folder(delivery, folder, message);
+    } else {
+        send_to_server(delivery, message);
+    }
 }
 
 const struct outbox_sender mail_sender = {

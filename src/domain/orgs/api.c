@@ -4,6 +4,7 @@
 #include "domain/orgs/jobs.h"
 #include "domain/orgs/key_api.h"
 #include "domain/orgs/key_platform_api.h"
+#include "domain/orgs/mail_template_api.h"
 #include "domain/orgs/members.h"
 #include "domain/orgs/org_api.h"
 #include "domain/orgs/policy_api.h"
@@ -190,6 +191,62 @@ static const struct endpoint orgs_endpoints[] = {
         .params = &invitation_params_schema,
         .errors = {ERR_FORBIDDEN},
         .command = &invitation_revoke_command,
+    },
+    {
+        .id = "org_mail_templates",
+        .method = HTTP_GET,
+        .path = "/api/v1/organizations/{organization_id}/mail-templates",
+        .doc = "The texts of the organization's mails; for its admins and owners.",
+        .tag = "Mail templates",
+        .auth = AUTH_FULL,
+        .rate = RATE_READ,
+        .form = FORM_ENVELOPE,
+        .params = &organization_params_schema,
+        .output = &mail_templates_data_schema,
+        .errors = {ERR_FORBIDDEN},
+        .read = mail_templates_read,
+    },
+    {
+        .id = "org_mail_template",
+        .method = HTTP_GET,
+        .path = "/api/v1/organizations/{organization_id}/mail-templates/{template}",
+        .doc = "The text of one mail; for admins and owners.",
+        .tag = "Mail templates",
+        .auth = AUTH_FULL,
+        .rate = RATE_READ,
+        .form = FORM_ENVELOPE,
+        .params = &mail_template_params_schema,
+        .output = &mail_template_data_schema,
+        .errors = {ERR_FORBIDDEN},
+        .read = mail_template_read,
+    },
+    {
+        .id = "org_mail_template_set",
+        .method = HTTP_PUT,
+        .path = "/api/v1/organizations/{organization_id}/mail-templates/{template}",
+        .doc = "Set the text of a mail, with {{placeholders}}; for admins and owners.",
+        .tag = "Mail templates",
+        .auth = AUTH_FULL,
+        .rate = RATE_WRITE,
+        .form = FORM_ENVELOPE,
+        .params = &mail_template_params_schema,
+        .body = &mail_template_body_schema,
+        .output = &mail_template_data_schema,
+        .errors = {ERR_FORBIDDEN},
+        .command = &mail_template_put_command,
+    },
+    {
+        .id = "org_mail_template_delete",
+        .method = HTTP_DELETE,
+        .path = "/api/v1/organizations/{organization_id}/mail-templates/{template}",
+        .doc = "Go back to the built-in text; for admins and owners.",
+        .tag = "Mail templates",
+        .auth = AUTH_FULL,
+        .rate = RATE_WRITE,
+        .form = FORM_ENVELOPE,
+        .params = &mail_template_params_schema,
+        .errors = {ERR_FORBIDDEN},
+        .command = &mail_template_delete_command,
     },
     {
         .id = "invitation_show",
@@ -492,8 +549,8 @@ static const struct table *const orgs_tables[] = {
     &member_policy_table, &compliance_note_table, &invitation_table};
 
 static const struct command_row *const orgs_jobs[] = {
-    &organizations_purge_command, &policies_sweep_command, &members_suspend_command,
-    &invitations_prune_command};
+    &organizations_purge_command, &policies_sweep_command, &members_remind_command,
+    &members_suspend_command, &invitations_prune_command};
 
 const struct module orgs_module = {
     .name = "orgs",

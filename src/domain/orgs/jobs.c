@@ -11,7 +11,7 @@
 #include "domain/orgs/invitations.h"
 #include "domain/orgs/keys.h"
 #include "domain/orgs/policy.h"
-#include "engine/audit.h"
+#include "engine/job.h"
 
 enum { PURGE_ROWS_MAX = 256 };
 
@@ -67,14 +67,6 @@ void organization_purge(struct store_tx *tx, const struct command *command,
     }
 }
 
-static enum err nothing_to_check(const struct store_view *view, const struct command *command,
-                                 struct outcome *outcome) {
-    (void)view;
-    (void)command;
-    (void)outcome;
-    return ERR_OK;
-}
-
 static void purge_apply(struct store_tx *tx, const struct command *command,
                         struct outcome *outcome) {
     (void)outcome;
@@ -95,7 +87,7 @@ static void purge_apply(struct store_tx *tx, const struct command *command,
 const struct command_row organizations_purge_command = {
     .name = "orgs.purge",
     .frees_room = true,
-    .check = nothing_to_check,
+    .check = job_check,
     .apply = purge_apply,
 };
 
@@ -120,84 +112,6 @@ static void sweep_apply(struct store_tx *tx, const struct command *command,
 
 const struct command_row policies_sweep_command = {
     .name = "orgs.policies",
-    .check = nothing_to_check,
+    .check = job_check,
     .apply = sweep_apply,
-};
-
-enum { SUSPEND_NOTES_MAX = 64 };
-
-/* The first note whose time is over. */
-static bool due_next(struct store_tx *tx, const struct command *command,
-                     struct compliance_note *note) {
-    struct store_scope system = {.kind = STORE_SCOPE_SYSTEM};
-    struct store_scan scan;
-    enum err err = store_scan_open(&scan, store_tx_view(tx), system, &compliance_note_table,
-                                   NOTE_INDEX_DUE, STR_NONE, STR_NONE, false);
-    if (err == ERR_OK) {
-        err = store_scan_next(&scan, command->arena, note);
-        store_scan_close(&scan);
-    }
-    return err == ERR_OK && note->due_at <= command->now_us;
-}
-
-static void member_suspend(struct store_tx *tx, const struct command *command, struct user *user,
-                           struct judgement *judgement) {
-    struct compliance_note *note = &judgement->note;
-    note->status = COMPLIANCE_SUSPENDED;
-    note->suspended_at = command->now_us;
-    SCHEMA_SET(&compliance_note_schema, note, suspended_at);
-    SCHEMA_CLEAR(&compliance_note_schema, note, due_at);
-    judgement_put(tx, command, judgement);
-    if (user->status == USER_ACTIVE || user->status == USER_PENDING) {
-        user->status = USER_COMPLIANCE_SUSPENDED;
-        user->updated_at = command->now_us;
-        store_put(tx, &user_table, user);
-    }
-    struct outcome event = {
-        .action = "mfa.policy.user_suspended",
-        .resource = user->id,
-        .organization = note->organization_id,
-    };
-    audit_append(tx, command, &event, ERR_OK);
-}
-
-/* Judged anew first: the factor may have been set up since. */
-static void note_due(struct store_tx *tx, const struct command *command,
-                     const struct compliance_note *note) {
-    struct organization organization;
-    struct judgement judgement;
-    struct user user;
-    const struct store_view *view = store_tx_view(tx);
-    enum err err = organization_get(view, note->organization_id, command->arena, &organization);
-    if (err == ERR_OK) {
-        err = user_get(view, note->user_id, command->arena, &user);
-    }
-    if (err == ERR_OK) {
-        err = judgement_make(view, note->organization_id, &user, command->now_us, command->arena,
-                             &judgement);
-    }
-    if (err != ERR_OK) {
-        store_del(tx, &compliance_note_table, id_bytes(&note->id)); /* of nobody */
-    } else if (judgement.note.status == COMPLIANCE_PAST_DUE) {
-        member_suspend(tx, command, &user, &judgement);
-    } else {
-        judgement_put(tx, command, &judgement);
-    }
-}
-
-static void suspend_apply(struct store_tx *tx, const struct command *command,
-                          struct outcome *outcome) {
-    (void)outcome;
-    struct compliance_note note;
-    for (uint32_t i = 0; i < SUSPEND_NOTES_MAX && due_next(tx, command, &note); i++) {
-        note_due(tx, command, &note);
-    }
-}
-
-/* Each suspension leaves its own audit record. */
-const struct command_row members_suspend_command = {
-    .name = "orgs.suspend",
-    .resource = "user",
-    .check = nothing_to_check,
-    .apply = suspend_apply,
 };

@@ -11,7 +11,9 @@ void organization_purge(struct store_tx *tx, const struct command *command,
 extern const struct command_row organizations_purge_command;
 /* Judges notes that are older than their policy. */
 extern const struct command_row policies_sweep_command;
-/* Suspends the accounts of members whose time is over. */
+/* Suspends the accounts of members whose time is over, and tells them. */
 extern const struct command_row members_suspend_command;
+/* Reminds members by mail before that. */
+extern const struct command_row members_remind_command;
 
 #endif

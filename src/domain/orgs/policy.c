@@ -108,7 +108,8 @@ void judgement_put(struct store_tx *tx, const struct command *command,
     bool is_new = id_is_zero(old.id);
     bool says_nothing = note->status == COMPLIANCE_NOT_APPLICABLE && judgement->policy.version == 0;
     bool is_same = old.status == note->status && old.policy_version == note->policy_version &&
-                   old.set.present == note->set.present && old.deadline_at == note->deadline_at;
+                   old.set.present == note->set.present && old.deadline_at == note->deadline_at &&
+                   old.remind_at == note->remind_at && old.reminded_at == note->reminded_at;
     if (is_new ? says_nothing : is_same) {
         return;
     }

@@ -11,6 +11,8 @@
  *   PAST_DUE -> SUSPENDED              by the job, which also suspends the account
  *   SUSPENDED -> COMPLIANT, NOT_APPLICABLE, or IN_GRACE when a newer policy gives more time
  *
+ * Reminders go out by mail while IN_GRACE, from notify_days before the deadline on, one a day.
+ *
  * The deadline is always applied_at + the policy's grace of today: it moves with the policy.
  */
 #ifndef DOMAIN_ORGS_POLICY_H
@@ -84,6 +86,9 @@ struct compliance_note {
     int64_t due_at; /* when the job has to look; absent: never */
     int64_t created_at;
     int64_t updated_at;
+    int64_t remind_at; /* when the next reminder is due; absent: never */
+    int64_t reminded_at;
+    int64_t reminder_count; /* since something is missing */
 };
 
 extern const struct schema policy_schema;
@@ -97,7 +102,13 @@ extern const char *const policy_override_names[];
 extern const char *const compliance_status_names[];
 enum { POLICY_INDEX_STALE };
 enum { MEMBER_POLICY_INDEX_PAIR };
-enum { NOTE_INDEX_PAIR, NOTE_INDEX_CREATED, NOTE_INDEX_VERSION, NOTE_INDEX_DUE };
+enum {
+    NOTE_INDEX_PAIR,
+    NOTE_INDEX_CREATED,
+    NOTE_INDEX_VERSION,
+    NOTE_INDEX_DUE,
+    NOTE_INDEX_REMIND,
+};
 
 /* ---- the rule ---- */
 
@@ -109,6 +120,8 @@ struct policy_need {
 struct policy_need policy_need_of(const struct policy *policy, const struct member_policy *member);
 /* Bits of what is still missing; both when either would do. */
 uint32_t policy_missing(struct policy_need need, uint32_t factors);
+/* When the next reminder is due, by what was noted; sets or clears remind_at. */
+void policy_plan_reminder(const struct policy *policy, struct compliance_note *note);
 /* Brings *note up to date. */
 void policy_judge(const struct policy *policy, const struct member_policy *member, uint32_t factors,
                   int64_t now_us, struct compliance_note *note);

@@ -329,6 +329,7 @@ static yyjson_mut_val *compliance_row_make(yyjson_mut_doc *doc, const struct com
         .email = user->email,
         .full_name = user->full_name,
         .status = note->status,
+        .notification_count = note->reminder_count,
     };
     COPY_TIME(&row, note, deadline_at);
     COPY_TIME(&row, note, applied_at);

@@ -124,6 +124,12 @@ static const struct field compliance_note_fields[] = {
           .doc = "When it was first noted."),
     FIELD(struct compliance_note, updated_at, FIELD_TIME, .tag = 12, .flags = FIELD_REQUIRED,
           .doc = "Last change."),
+    FIELD(struct compliance_note, remind_at, FIELD_TIME, .tag = 13, .flags = FIELD_HIDDEN,
+          .doc = "When the next reminder is due."),
+    FIELD(struct compliance_note, reminded_at, FIELD_TIME, .tag = 14, .flags = FIELD_HIDDEN,
+          .doc = "When the last reminder was sent."),
+    FIELD(struct compliance_note, reminder_count, FIELD_INT, .tag = 15, .flags = FIELD_HIDDEN,
+          .max = 1000, .doc = "Reminders sent since something is missing."),
 };
 
 const struct schema compliance_note_schema =
@@ -147,6 +153,9 @@ static const struct table_index compliance_note_indexes[] = {
     [NOTE_INDEX_DUE] = {.name = "due",
                         .offsets = {offsetof(struct compliance_note, due_at)},
                         .offset_count = 1},
+    [NOTE_INDEX_REMIND] = {.name = "remind",
+                           .offsets = {offsetof(struct compliance_note, remind_at)},
+                           .offset_count = 1},
 };
 
 const struct table compliance_note_table = {

@@ -46,6 +46,10 @@ static void clock_clear(struct compliance_note *note) {
     SCHEMA_CLEAR(&compliance_note_schema, note, deadline_at);
     SCHEMA_CLEAR(&compliance_note_schema, note, suspended_at);
     SCHEMA_CLEAR(&compliance_note_schema, note, due_at);
+    SCHEMA_CLEAR(&compliance_note_schema, note, remind_at);
+    SCHEMA_CLEAR(&compliance_note_schema, note, reminded_at);
+    SCHEMA_CLEAR(&compliance_note_schema, note, reminder_count);
+    note->reminder_count = 0;
 }
 
 static void judge_good(bool is_asked, int64_t now_us, struct compliance_note *note) {
@@ -56,6 +60,22 @@ static void judge_good(bool is_asked, int64_t now_us, struct compliance_note *no
     } else if (!SCHEMA_HAS(&compliance_note_schema, note, compliant_at)) {
         note->compliant_at = now_us;
         SCHEMA_SET(&compliance_note_schema, note, compliant_at);
+    }
+}
+
+void policy_plan_reminder(const struct policy *policy, struct compliance_note *note) {
+    SCHEMA_CLEAR(&compliance_note_schema, note, remind_at);
+    if (note->status != COMPLIANCE_IN_GRACE) {
+        return;
+    }
+    int64_t next_us = note->deadline_at - policy->notify_days * TIME_US_PER_DAY;
+    if (SCHEMA_HAS(&compliance_note_schema, note, reminded_at) &&
+        next_us < note->reminded_at + TIME_US_PER_DAY) {
+        next_us = note->reminded_at + TIME_US_PER_DAY;
+    }
+    if (next_us < note->deadline_at) {
+        note->remind_at = next_us;
+        SCHEMA_SET(&compliance_note_schema, note, remind_at);
     }
 }
 
@@ -89,5 +109,6 @@ void policy_judge(const struct policy *policy, const struct member_policy *membe
         judge_good(is_asked, now_us, note);
     } else {
         judge_bad(policy, now_us, note);
+        policy_plan_reminder(policy, note);
     }
 }
