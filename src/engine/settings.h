@@ -56,7 +56,8 @@
     ROW(RATE_FACTOR, "rate.factor", INT, "10", 1, 1000000, "One-time codes per minute.")           \
     ROW(RATE_PASSKEY, "rate.passkey", INT, "60", 1, 1000000,                                       \
         "Requests of passkeys per minute; a login has two.")                                       \
-    ROW(RATE_TOKEN, "rate.token", INT, "30", 1, 1000000, "Token refreshes per minute.")            \
+    ROW(RATE_TOKEN, "rate.token", INT, "30", 1, 1000000,                                           \
+        "Token refreshes, and links of mails, per minute.")                                        \
     ROW(RATE_READ, "rate.read", INT, "1200", 1, 100000000, "Other reads per minute.")              \
     ROW(RATE_WRITE, "rate.write", INT, "600", 1, 100000000, "Other writes per minute.")            \
     ROW(PASSWORD_LENGTH, "password.length-min", INT, "12", 1, 72,                                  \

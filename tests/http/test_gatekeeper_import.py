@@ -94,6 +94,33 @@ def test_an_unknown_column_is_named():
     shutil.rmtree(server.folder)
 
 
+def test_a_list_of_the_longest_customers():
+    """What does not fit into a reply is refused with a way out, never cut without a word."""
+    warnings.simplefilter('ignore')
+    wide = '\U0001F600'
+    made = bcrypt('Password', '2b', 4)
+    changes = {'first_name': wide * 50, 'last_name': wide * 50, 'gender': wide * 10,
+               'address': wide * 200, 'bank_account_type': wide * 50, 'branch_code': wide * 10,
+               'password_hash': made}
+    server = Server(SETTINGS)
+    rows = [sample(number, age='44', **changes) for number in range(700)]
+    run = import_users(server, write(server.folder, 'long.csv', table(*rows)))
+    check_equal(run.returncode, 0, run.stderr[-500:])
+    with server:
+        admin = server.admin()
+        for query in ('', '?limit=700'):
+            reply = admin.get(f'/{query}')
+            check_equal(reply.status, 400)
+            check_in('use limit and after', reply.json['message'])
+        seen, after = [], ''
+        while len(seen) < 700:
+            page = admin.get(f'/?limit=200{after}').json['users']
+            seen += [user['account_number'] for user in page]
+            after = f'&after={seen[-1]}'
+        check_equal(seen, [f'{100000000000 + number}' for number in range(700)])
+        check_equal(len(admin.get('/?offset=690').json['users']), 10)
+
+
 def test_promote():
     warnings.simplefilter('ignore')
     server = Server(SETTINGS)

@@ -2,8 +2,8 @@
  * Login. The password is checked outside the batch; the batch looks again at everything that may
  * have changed meanwhile: the stored hash, the status, the locks.
  *
- * Who has a second factor gets a session only with it: a good code in the same request, or a code or
- * a passkey in a second one, for which this one leaves a pending login (pending.h, totp_login.c,
+ * Who has a second factor gets a session only with it: a good code in the same request, or a code
+ * or a passkey in a second one, for which this one leaves a pending login (pending.h, totp_login.c,
  * passkey_login.c).
  *
  * A failed login is not a refused command: it counts, and it leaves an audit record.

@@ -8,7 +8,13 @@
 
 /* ---- how a customer looks ---- */
 
-enum { LIST_MAX = 1000, OFFSET_MAX = 10000, STAMP_BYTES = 19 };
+enum {
+    LIST_MAX = 1000,
+    OFFSET_MAX = 10000, /* each is read; `after` is not */
+    /* Left for the reply's text when the customers of a list have long names. */
+    LIST_ROOM_BYTES = REQUEST_ARENA_BYTES_MAX / 4 * 3,
+    STAMP_BYTES = 19,
+};
 
 /* Members in alphabetical order, as on the wire. */
 struct customer_view {
@@ -154,33 +160,45 @@ static const struct field list_reply_fields[] = {
 static const struct schema list_reply_schema =
     SCHEMA("CustomerListReply", struct list_reply, list_reply_fields);
 
+/* Rows that are left out take no memory that lasts. */
+static enum err list_skip(struct request *request, struct store_scan *scan) {
+    const struct list_params *params = request->command.params;
+    struct arena row;
+    enum err err = ERR_OK;
+    arena_init(&row, request->arena->pool, ARENA_BLOCK_BYTES);
+    for (int64_t i = 0; i < params->offset && err == ERR_OK; i++) {
+        struct customer customer;
+        err = store_scan_next(scan, &row, &customer);
+        arena_reset(&row);
+    }
+    return err;
+}
+
+/* All that there are, or `limit`. Never fewer than that without a word. */
 static enum err list_fill(struct request *request, struct store_scan *scan, uint32_t limit,
                           bool is_limited, yyjson_mut_val *users) {
-    const struct list_params *params = request->command.params;
     yyjson_mut_doc *doc = request->outcome.doc;
-    int64_t skip = params->offset;
+    struct customer customer;
     uint32_t count = 0;
-    while (true) {
-        struct customer customer;
-        enum err err = store_scan_next(scan, request->arena, &customer);
-        if (err != ERR_OK) {
-            return err == ERR_END ? ERR_OK : err;
+    enum err err = list_skip(request, scan);
+    while (err == ERR_OK && request->arena->bytes_left > LIST_ROOM_BYTES) {
+        if (count == limit && is_limited) {
+            return ERR_OK;
         }
-        if (skip > 0) {
-            skip--;
-            continue;
-        }
-        if (count == limit) {
-            return is_limited
-                       ? ERR_OK
-                       : gatekeeper_refuse(request, STR("There are more customers than one "
-                                                        "reply holds: use limit and after."));
+        err = store_scan_next(scan, request->arena, &customer);
+        if (err != ERR_OK || count == limit) {
+            break;
         }
         yyjson_mut_val *user = yyjson_mut_obj(doc);
         customer_add_view(doc, user, &customer, request->arena);
         json_append_val(doc, users, user);
         count++;
     }
+    if (err == ERR_OK) {
+        return gatekeeper_refuse(
+            request, STR("There are more customers than one reply holds: use limit and after."));
+    }
+    return err == ERR_END ? ERR_OK : err;
 }
 
 static enum err list_read(struct request *request, const struct store_view *view) {
