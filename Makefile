@@ -148,9 +148,6 @@ build/$(1)/%.o: %.c Makefile vendor/flavours.mk | $$(VENDOR_STAMPS) $$(KERNEL_HE
 
 build/$(1)/tests/%.o: OWN_INCLUDES := -Itests
 
-# Rules and rows, run once per request or per start: what counts there is the size of the product.
-$$(foreach cold,domain cli,build/release/src/$$(cold)/%.o): OWN_INCLUDES := -Os
-
 build/$(1)/%.o: %.S Makefile vendor/flavours.mk
 	@mkdir -p $$(@D)
 	@echo 'as      $(1) $$<'

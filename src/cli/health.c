@@ -3,7 +3,6 @@
  * which holds no other program. Exit code 0: it answers that it is healthy; 1: anything else.
  */
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,6 +11,7 @@
 
 #include "cli/cli.h"
 #include "net/address.h"
+#include "net/socket.h"
 #include "net/tls_probe.h"
 #include "os/clock.h"
 
@@ -49,19 +49,15 @@ static bool is_loopback(struct net_address address) {
 
 static int connect_to(struct net_address address, uint16_t port) {
     struct timeval limit = {.tv_sec = HEALTH_TIMEOUT_S};
-    struct sockaddr_in6 to6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
-    struct sockaddr_in to4 = {.sin_family = AF_INET, .sin_port = htons(port)};
-    bool is_4 = net_address_is_ipv4(address);
-    memcpy(&to6.sin6_addr, address.bytes, sizeof to6.sin6_addr);
-    memcpy(&to4.sin_addr, address.bytes + 12, sizeof to4.sin_addr);
-    int fd = socket(is_4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    union socket_address to;
+    socklen_t bytes = socket_address_format((struct net_endpoint){address, port}, &to);
+    int fd = socket(to.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) {
         return -1;
     }
-    const void *to = is_4 ? (const void *)&to4 : (const void *)&to6;
     if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) != 0 ||
         setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) != 0 ||
-        connect(fd, to, is_4 ? sizeof to4 : sizeof to6) != 0) {
+        connect(fd, &to.any, bytes) != 0) {
         (void)close(fd);
         return -1;
     }

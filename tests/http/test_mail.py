@@ -9,8 +9,9 @@ import time
 import harness
 from harness import check, check_equal, check_in, check_not_in, check_status, wait_until
 from mails import mail_wait, mails, metric, outbox_empty
-from server import PASSWORD, Server
+from server import PASSWORD, Server, release_path
 from smtp_sink import Sink
+from totp import enrolled
 
 FOLDER = tempfile.mkdtemp(prefix='coffer-mails-')
 SETTINGS = {'rate.enabled': 'false', 'mail.folder': FOLDER, 'mail.from': 'post@example.com',
@@ -283,6 +284,17 @@ def test_a_lock_is_told_once(server):
     check_in('30 minutes', mail.text)
 
 
+def test_a_lock_of_the_second_factor_is_told(server):
+    """Whoever guesses codes has the password already."""
+    user = enrolled(server)
+    token = mail_wait(server, user.email, CONFIRM).token
+    check_status(server.client().post(f'{VERIFY}/confirm', {'token': token}), 200)
+    for _ in range(5):
+        check_status(server.login(user.email, totp_code=user.app.wrong_code()), 401)
+    check_status(server.login(user.email, totp_code=user.app.code()), 423)
+    mail_wait(server, user.email, 'locked')
+
+
 def test_a_changed_password_is_told(server):
     user = confirmed(server)
     check_status(user.post('/api/v1/users/me/password', {
@@ -339,6 +351,18 @@ def test_a_crash_between_commit_and_sending():
     outbox_empty(server)
     check_equal(len(glob.glob(os.path.join(folder, '*.eml'))), 12)
     check_equal(server.stop(), [])
+
+
+def test_the_folder_is_written_from_inside_the_cage():
+    """The product as it ships: made at the start, open to it afterwards."""
+    if not os.path.exists(release_path()):
+        raise harness.Skipped('no build/coffer')
+    folder = os.path.join(tempfile.mkdtemp(prefix='coffer-mails-'), 'new')
+    with Server({'rate.enabled': 'false', 'mail.folder': folder, 'sandbox': 'true'},
+                program=release_path()) as server:
+        user = server.user()
+        mail_wait(server, user.email, CONFIRM)
+        check_equal(os.stat(folder).st_mode & 0o777, 0o700)
 
 
 def test_what_cannot_be_sent_becomes_a_dead_letter():

@@ -15,7 +15,7 @@ import time
 
 import harness
 from harness import check, check_equal, check_in, check_not_in
-from server import Server, free_port, program_path, run_program, setting_arguments
+from server import Server, free_port, program_path, release_path, run_program, setting_arguments
 from smtp_server import DROP, HANG, Dropped, Pki, SmtpServer
 
 FOLDER = tempfile.TemporaryDirectory(prefix='coffer-smtp-')
@@ -615,6 +615,33 @@ def test_the_next_address_when_one_does_not_answer():
     run, _ = by_name(lambda query, is_tcp: [dns_reply(query, ['127.0.0.9', '127.0.0.1'])])
     check_sent(run)
     check_in('connected to 127.0.0.1:', run.stdout)
+
+
+# ---- the whole way ----
+
+def test_a_server_in_its_cage_sends_by_tls_and_login():
+    """Names, trust store, TLS and login from behind seccomp and Landlock, with the shipped program
+    too; greylisted at first, so that the outbox tries again."""
+    identity = PKI.identity('mail.coffer.example')
+    for program in (program_path(), release_path()):
+        with SmtpServer(identity=identity, users=USERS,
+                        replies={'RCPT': ['451 4.7.1 greylisted']}) as mail_server, \
+             NameServer(lambda query, is_tcp: [dns_reply(query, ['127.0.0.1'])]) as names:
+            settings = {**LOGIN, 'mail.smtp-host': 'mail.coffer.example',
+                        'mail.smtp-port': mail_server.port, 'mail.from': 'coffer@example.org',
+                        'net.trust-store': PKI.authority, 'outbox.retry-time': 1,
+                        'net.resolvers': f'127.0.0.1:{names.port}'}
+            with Server(settings, program=program) as server:
+                user = server.user()
+                deadline = time.monotonic() + 30
+                while not mail_server.mails:
+                    check(time.monotonic() < deadline, server.log()[-2000:])
+                    time.sleep(0.02)
+                mail = mail_server.mails[0]
+                check_equal((mail.user, mail.is_tls), ('ada', True))
+                check_equal(mail.recipients, [f'TO:<{user.email}>'])
+                check_equal([line.split()[0] for line in mail_server.lines].count('RCPT'), 2)
+                check_not_in('open sesame', server.log())
 
 
 if __name__ == '__main__':

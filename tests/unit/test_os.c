@@ -327,6 +327,22 @@ TEST(files_come_back_as_written)
     scratch_remove(names, COUNT_OF(names));
 }
 
+TEST(unsynced_files_are_whole_or_not_there)
+{
+    scratch_make();
+    char memory[64];
+    struct str contents = STR_NONE;
+    EXPECT_EQ_INT(file_put_unsynced(path_of("a"), STR("first"), 0600), ERR_OK);
+    EXPECT_EQ_INT(file_put_unsynced(path_of("a"), STR("second"), 0600), ERR_OK);
+    EXPECT(file_is_private(path_of("a")));
+    EXPECT(!file_exists(path_of("a.tmp")));
+    EXPECT_EQ_INT(file_read(path_of("a"), memory, sizeof memory, &contents), ERR_OK);
+    EXPECT(str_equal(contents, STR("second")));
+    EXPECT_EQ_INT(file_put_unsynced(path_of("no/such/folder"), STR("x"), 0600), ERR_IO);
+    static const char *const names[] = {"a"};
+    scratch_remove(names, COUNT_OF(names));
+}
+
 TEST(files_survive_a_failed_write)
 {
     scratch_make();

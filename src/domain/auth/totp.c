@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "crypto/secret.h"
+#include "domain/auth/notices.h"
 #include "engine/audit.h"
 
 /* One step to each side: clocks of telephones are off by seconds, people type slowly. */
@@ -213,7 +214,11 @@ bool totp_spend(struct store_tx *tx, const struct command *command, struct totp_
     }
     enum totp_answer answer = totp_try(factor, command->now_us, code, kind);
     if (answer == TOTP_ANSWER_WRONG) {
-        lockout_count(tx, command, &lockout);
+        struct user user;
+        if (lockout_count(tx, command, &lockout) &&
+            user_get(store_tx_view(tx), factor->user_id, command->arena, &user) == ERR_OK) {
+            notice_locked_out(tx, command, &user); /* somebody has the password already */
+        }
         outcome->err = wrong;
         outcome->action = "totp.verify.failed";
         return false;
