@@ -36,6 +36,7 @@ COMMON = {
     ('AUTHORIZATION_ERROR', 'API_KEY_RESTRICTED'): 'test_api_keys.py',
     ('AUTHORIZATION_ERROR', 'INSUFFICIENT_PERMISSIONS'): 'test_api_keys.py',
     ('MFA_COMPLIANCE_REQUIRED', 'MFA_COMPLIANCE_REQUIRED'): 'test_policy.py',
+    ('AUTHORIZATION_ERROR', 'CSRF_TOKEN_INVALID'): 'test_cookies.py',
     ('PASSWORD_CHANGE_REQUIRED', 'PASSWORD_CHANGE_REQUIRED'): 'test_admin.py',
     ('AUTHORIZATION_ERROR', 'ACCOUNT_INACTIVE'): 'test_admin.py',
     # The same of the Gatekeeper paths, where the message is all there is.
