@@ -74,6 +74,8 @@
         "Confirm the e-mail address first: the link was sent to it.")                              \
     ROW(LIMITED_SESSION, "MFA_COMPLIANCE_REQUIRED", "MFA_COMPLIANCE_REQUIRED", 403,                \
         "Set up the required second factor first.")                                                \
+    ROW(CSRF, "AUTHORIZATION_ERROR", "CSRF_TOKEN_INVALID", 403,                                    \
+        "With a session cookie, send its csrf_token as X-CSRF-Token, from a page of ours.")        \
     ROW(SELF, "AUTHORIZATION_ERROR", "SELF_DELETE_FORBIDDEN", 403,                                 \
         "Administrators do this to others; their own account is at /api/v1/users/me.")             \
     ROW(PASSWORD_CHANGE, "PASSWORD_CHANGE_REQUIRED", "PASSWORD_CHANGE_REQUIRED", 403,              \

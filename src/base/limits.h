@@ -59,6 +59,9 @@ enum {
 
     /* bcrypt reads 72 bytes; longer passwords are refused, never cut. */
     PASSWORD_BYTES_MAX = 72,
+    /* Organizations that an access token names: 75 bytes each, so that token and cookies together
+     * stay below HTTP_HEAD_BYTES_MAX and the token below what proxies pass on. */
+    TOKEN_ROLES_MAX = 20,
     EMAIL_BYTES_MAX = 254, /* RFC 5321, 4.5.3.1.3 less the angle brackets */
 };
 

@@ -43,6 +43,7 @@ struct caller {
     enum role role;
     bool is_limited;           /* may only enrol a second factor */
     bool must_change_password; /* may only do that */
+    bool has_cookie;           /* shown as a cookie, with its CSRF token (cookie.h) */
     bool is_stale;             /* the last use is worth a write */
     /* of an API key: a key has no user, no session and no role */
     struct id key_id;

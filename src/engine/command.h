@@ -31,6 +31,7 @@ struct command {
     struct str user_agent; /* cut to USER_AGENT_LEN_MAX */
     struct str request_id;
     struct str if_match; /* header, or STR_NONE */
+    bool wants_cookie;   /* a session that is opened goes out as a cookie (cookie.h) */
     const void *params;  /* decoded, by the endpoint's schemas */
     const void *body;
     void *prepared; /* made by prepare; its type belongs to the row */
@@ -51,6 +52,7 @@ struct outcome {
     /* Value of a Set-Cookie header, or STR_NONE; a constant or in command->arena. Goes out with
      * refusals, too; the kept answer to an Idempotency-Key is without it. */
     struct str set_cookie;
+    struct str session_cookie; /* a second one, likewise */
     /* audit */
     const char *action; /* instead of the row's */
     struct id actor;    /* when the caller is nobody but the command found out (login) */

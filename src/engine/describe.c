@@ -99,6 +99,11 @@ void describe_errors(const struct endpoint *endpoint, struct describe_errors *ou
     if (endpoint->command != NULL) {
         error_add(out, ERR_IDEMPOTENCY_REUSED);
     }
+    bool is_session = endpoint->auth == AUTH_SESSION || endpoint->auth == AUTH_FULL ||
+                      endpoint->auth == AUTH_PASSWORD;
+    if (endpoint->command != NULL && is_session) {
+        error_add(out, ERR_CSRF);
+    }
     if (endpoint->command != NULL || endpoint->note != NULL) {
         error_add(out, ERR_STORE_FULL);
     }

@@ -17,6 +17,7 @@
 #include "base/time.h"
 #include "engine/audit.h"
 #include "engine/compress.h"
+#include "engine/cookie.h"
 #include "engine/docs.h"
 #include "engine/gate.h"
 #include "engine/idempotency.h"
@@ -205,6 +206,7 @@ static struct request *request_make(struct engine *engine, struct http_exchange 
     struct str agent = http_header(&exchange->head, STR("User-Agent"));
     command->user_agent = user_agent_cut(agent);
     command->if_match = http_header(&exchange->head, STR("If-Match"));
+    command->wants_cookie = cookie_is_wanted(&exchange->head);
     request_name(request);
     exchange->context[0] = (uint64_t)(uintptr_t)request;
     return request;
@@ -470,7 +472,8 @@ enum err engine_recheck(struct request *request, const struct store_view *view) 
     struct caller *caller = &request->command.caller;
     enum err err = ERR_OK;
     if (caller->kind == CALLER_USER) {
-        err = options->authenticator->recheck(view, request->command.now_us, request->command.arena,
+        err = options->authenticator->recheck(view, request->command.settings,
+                                              request->command.now_us, request->command.arena,
                                               caller);
     } else if (caller->kind == CALLER_KEY) {
         err = options->keys->recheck(view, request->command.now_us, request->command.arena, caller);

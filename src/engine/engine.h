@@ -14,8 +14,8 @@ struct authenticator {
                         int64_t now_us, struct str token, struct arena *arena,
                         struct caller *caller);
     /* In the batch: is the caller still who it was (session alive, user active, role)? */
-    enum err (*recheck)(const struct store_view *view, int64_t now_us, struct arena *arena,
-                        struct caller *caller);
+    enum err (*recheck)(const struct store_view *view, const struct settings *settings,
+                        int64_t now_us, struct arena *arena, struct caller *caller);
     /* System command: notes that the sessions of command->prepared (struct touch_list) were used.
      */
     const struct command_row *touch;
@@ -127,6 +127,8 @@ void reply_render_kept(struct request *request);
 /* Refusals before there is a request. */
 void reply_render_error(struct request *request, enum err err);
 void reply_headers_open(const struct settings *settings);
+/* Is it one of cors.origins, by name? `*` names none: with it browsers send no cookies. */
+bool reply_origin_is_listed(struct str origin);
 /* Where there is no request, nor memory for one: constant texts. */
 void reply_render_alone(struct http_reply *reply, enum err err);
 /* CORS preflight and OPTIONS. */

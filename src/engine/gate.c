@@ -6,6 +6,7 @@
 #include "base/decode.h"
 #include "base/time.h"
 #include "crypto/api_key.h"
+#include "engine/cookie.h"
 #include "engine/limiter.h"
 #include "os/clock.h"
 
@@ -180,11 +181,33 @@ static struct str gate_key(const struct request *request) {
     return err == ERR_OK && api_key_is_sound(token) ? token : STR_NONE;
 }
 
+/* Authorization says who; a browser's cookie does where there is none. What the cookie changes has
+ * to be meant: that it is not is a refusal like a missing role, and leaves an audit record. */
+static enum err gate_session(struct request *request, const struct authenticator *authenticator) {
+    struct command *command = &request->command;
+    struct str token;
+    struct str cookie = STR_NONE;
+    enum err err = gate_bearer(&request->exchange->head, &token);
+    if (err == ERR_AUTH_REQUIRED) {
+        cookie = cookie_session(&request->exchange->head);
+        token = cookie;
+        err = str_is_none(cookie) ? ERR_AUTH_REQUIRED : ERR_OK;
+    }
+    if (err == ERR_OK) {
+        err = authenticator->resolve(request_view(request), command->settings, command->now_us,
+                                     token, request->arena, &command->caller);
+    }
+    if (err == ERR_OK && !str_is_none(cookie)) {
+        command->caller.has_cookie = true;
+        request->refusal = csrf_passes(request, cookie) ? ERR_OK : ERR_CSRF;
+    }
+    return err;
+}
+
 static enum err gate_caller(struct request *request, const struct authenticator *authenticator,
                             const struct key_authenticator *keys) {
     struct command *command = &request->command;
     const struct endpoint *endpoint = request->endpoint;
-    struct str token;
     if (endpoint->auth == AUTH_NONE) {
         return ERR_OK;
     }
@@ -203,13 +226,9 @@ static enum err gate_caller(struct request *request, const struct authenticator 
     if (!str_is_none(attempt.key)) {
         err = keys->resolve(request_view(request), &attempt, request->arena, &command->caller);
     } else {
-        err = gate_bearer(&request->exchange->head, &token);
-        if (err == ERR_OK) {
-            err = authenticator->resolve(request_view(request), command->settings, command->now_us,
-                                         token, request->arena, &command->caller);
-        }
+        err = gate_session(request, authenticator);
     }
-    if (err == ERR_OK) {
+    if (err == ERR_OK && request->refusal == ERR_OK) {
         request->refusal = gate_permit(endpoint, &command->caller);
     }
     return err;

@@ -14,7 +14,8 @@
  * row's id is the same each time: senders hand it on as the name of the thing (Message-ID,
  * Idempotency-Key), so that the other side can drop the second one.
  *
- * Rows of a kind whose sender is not ready (no mail server is set) wait until they expire.
+ * Rows of a kind whose sender is not ready (no mail server is set) wait, and go some hours after
+ * they have expired: nobody could have had them.
  */
 #ifndef ENGINE_OUTBOX_H
 #define ENGINE_OUTBOX_H
@@ -57,7 +58,7 @@ extern const char *const outbox_kind_names[];
 extern const struct schema outbox_row_schema;
 extern const struct table outbox_table;
 extern const struct table outbox_dead_table;
-enum { OUTBOX_INDEX_DUE, OUTBOX_INDEX_RECIPIENT };
+enum { OUTBOX_INDEX_DUE, OUTBOX_INDEX_RECIPIENT, OUTBOX_INDEX_EXPIRES };
 enum { OUTBOX_DEAD_INDEX_FAILED, OUTBOX_DEAD_INDEX_RECIPIENT };
 
 /* ---- for commands ---- */
@@ -77,7 +78,7 @@ void outbox_put(struct store_tx *tx, const struct command *command,
 void outbox_revive(struct store_tx *tx, const struct command *command, struct outbox_row *dead,
                    int64_t life_us);
 
-/* Minute job: dead letters that are old. */
+/* Minute job: dead letters that are old, rows that waited in vain. */
 extern const struct command_row outbox_prune_command;
 
 /* ---- for senders ---- */

@@ -44,6 +44,9 @@ static const struct table_index outbox_indexes[] = {
     [OUTBOX_INDEX_RECIPIENT] = {.name = "recipient",
                                 .offsets = {offsetof(struct outbox_row, recipient)},
                                 .offset_count = 1},
+    [OUTBOX_INDEX_EXPIRES] = {.name = "expires",
+                              .offsets = {offsetof(struct outbox_row, expires_at)},
+                              .offset_count = 1},
 };
 
 const struct table outbox_table = {
@@ -131,7 +134,10 @@ int64_t outbox_pause_us(int64_t first_us, int64_t attempts, uint64_t random) {
     return pause_us - pause_us / 4 + (int64_t)(random % (uint64_t)(pause_us / 2 + 1));
 }
 
-/* ---- dead letters that nobody wants any more ---- */
+/* ---- what nobody wants any more ---- */
+
+/* A row that is tried again is given up by its flight, which may be so much later. */
+enum { WAITED_HOURS_MAX = OUTBOX_PAUSE_HOURS_MAX + 1 };
 
 static void prune_apply(struct store_tx *tx, const struct command *command,
                         struct outcome *outcome) {
@@ -141,6 +147,8 @@ static void prune_apply(struct store_tx *tx, const struct command *command,
         before_us = command->now_us; /* too many: the oldest go, as many as one job removes */
     }
     job_prune(tx, command, &outbox_dead_table, OUTBOX_DEAD_INDEX_FAILED, before_us);
+    job_prune(tx, command, &outbox_table, OUTBOX_INDEX_EXPIRES,
+              command->now_us - WAITED_HOURS_MAX * TIME_US_PER_HOUR);
 }
 
 const struct command_row outbox_prune_command = {

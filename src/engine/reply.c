@@ -50,6 +50,15 @@ void reply_headers_open(const struct settings *settings) {
     }
 }
 
+bool reply_origin_is_listed(struct str origin) {
+    for (uint32_t i = 0; i < cors_origin_count && !is_any_origin; i++) {
+        if (str_equal(origin, cors_origins[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* ---- headers ---- */
 
 /* The value for Access-Control-Allow-Origin: the request's origin when it is listed; without an
@@ -62,12 +71,7 @@ static struct str cors_origin(const struct http_head *head, bool is_preflight) {
     if (str_is_none(origin)) {
         return is_preflight && cors_origin_count > 0 ? cors_origins[0] : STR_NONE;
     }
-    for (uint32_t i = 0; i < cors_origin_count; i++) {
-        if (str_equal(origin, cors_origins[i])) {
-            return cors_origins[i];
-        }
-    }
-    return STR_NONE;
+    return reply_origin_is_listed(origin) ? origin : STR_NONE;
 }
 
 static void put_line(struct buf *out, const char *name, struct str value) {
@@ -100,7 +104,8 @@ static void put_cors(struct buf *out, const struct request *request, bool is_pre
         buf_put_c(out, "Access-Control-Allow-Methods: GET, POST, PUT, PATCH, DELETE, OPTIONS\r\n"
                        "Access-Control-Allow-Headers: Content-Type, Authorization, "
                        "X-Requested-With, X-Request-ID, Cache-Control, Pragma, Idempotency-Key, "
-                       "If-Match, If-None-Match, X-WebAuthn-Session-Token\r\n"
+                       "If-Match, If-None-Match, X-CSRF-Token, X-Session-Transport, "
+                       "X-WebAuthn-Session-Token\r\n"
                        "Access-Control-Max-Age: 3600\r\n");
     } else {
         buf_put_c(out, "Access-Control-Expose-Headers: X-Request-ID, Retry-After, ETag, "
@@ -166,6 +171,9 @@ static void put_headers(struct buf *out, const struct request *request, uint16_t
     }
     if (!str_is_none(request->outcome.set_cookie)) {
         put_line(out, "Set-Cookie", request->outcome.set_cookie);
+    }
+    if (!str_is_none(request->outcome.session_cookie)) {
+        put_line(out, "Set-Cookie", request->outcome.session_cookie);
     }
     if (!str_is_none(request->raw_name) && request->outcome.err == ERR_OK) {
         buf_put_c(out, "Content-Disposition: attachment; filename=\"");

@@ -74,6 +74,10 @@
     ROW(SESSION_SECONDS, "session.time", SECONDS, "86400", 60, 31536000, "Life of a session.")     \
     ROW(SESSION_LONG_SECONDS, "session.remembered-time", SECONDS, "2592000", 60, 31536000,         \
         "Life of a session with remember_me.")                                                     \
+    ROW(SESSION_IDLE_SECONDS, "session.idle-time", SECONDS, "0", 0, 31536000,                      \
+        "How long an unused session stays open; 0 = for its whole life.")                          \
+    ROW(SESSION_MOST_SECONDS, "session.longest-time", SECONDS, "7776000", 60, 315360000,           \
+        "Longest life of a session, however often it is refreshed.")                               \
     ROW(ACCESS_SECONDS, "token.access-time", SECONDS, "900", 10, 86400,                            \
         "Life of an access token.")                                                                \
     ROW(REFRESH_SECONDS, "token.refresh-time", SECONDS, "2592000", 60, 31536000,                   \

@@ -380,3 +380,12 @@ struct net_address forwarded_client(const struct net_list *trusted, struct net_a
     }
     return client;
 }
+
+bool forwarded_is_tls(const struct net_list *trusted, struct net_address peer,
+                      const struct http_head *head, bool is_tls) {
+    struct str proto = http_header(head, STR("X-Forwarded-Proto"));
+    if (str_is_none(proto) || !net_list_has(trusted, peer)) {
+        return is_tls;
+    }
+    return str_equal_nocase(split_last(&proto), STR("https"));
+}

@@ -47,5 +47,9 @@ bool net_list_has(const struct net_list *list, struct net_address address);
  * the client's own claim). An unreadable entry ends the walk at the last address that was good. */
 struct net_address forwarded_client(const struct net_list *trusted, struct net_address peer,
                                     const struct http_head *head);
+/* Did the client of that request speak TLS? What X-Forwarded-Proto says of one that came from a
+ * trusted peer (the last word of it), else `is_tls`, the connection itself. */
+bool forwarded_is_tls(const struct net_list *trusted, struct net_address peer,
+                      const struct http_head *head, bool is_tls);
 
 #endif

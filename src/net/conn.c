@@ -205,10 +205,11 @@ static void exchange_begin(struct conn *conn) {
     struct http_exchange *exchange = &conn->exchange;
     exchange->body = STR_NONE;
     exchange->arena = &conn->arena;
-    exchange->is_tls = conn->is_tls;
     exchange->started_us = now_us(conn);
     exchange->connection = conn;
     exchange->peer = forwarded_client(&conn->server->trusted, conn->address, &exchange->head);
+    exchange->is_tls =
+        forwarded_is_tls(&conn->server->trusted, conn->address, &exchange->head, conn->is_tls);
     memset(exchange->context, 0, sizeof exchange->context);
     conn->reply_bytes = 0;
 }

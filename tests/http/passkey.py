@@ -5,6 +5,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -16,6 +17,7 @@ WEBAUTHN = '/api/v1/auth/webauthn'
 ES256, RS256 = -7, -257
 UP, UV, BE, BS, AT, ED = 1, 4, 8, 16, 64, 128
 AAGUID = bytes(range(16))
+STAMP_OFFSET = re.compile(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?\+00:00')
 
 
 def base64url(data):
@@ -187,3 +189,17 @@ def complete_login(server, body):
 def login(server, authenticator, **bent):
     """Without a name."""
     return complete_login(server, authenticator.get(begin_login(server), **bent))
+
+
+def owner(server, **fields):
+    """A new user with a passkey: .key."""
+    user = server.user()
+    user.key = register(server, user, **fields)
+    return user
+
+
+def events(server, user, action):
+    """The user's audit events of that action, newest first."""
+    reply = server.admin().get(f'/api/v1/audit/events?action={action}&actor_id={user.user["id"]}')
+    check_status(reply, 200)
+    return reply.data['events']

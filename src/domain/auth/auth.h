@@ -64,6 +64,7 @@ enum session_status { SESSION_ACTIVE, SESSION_REVOKED };
 /* Active sessions of one user; one more ends the oldest. What ends them all (a new password) must
  * fit in one command, and the list of them in one reply. */
 enum { SESSIONS_PER_USER_MAX = 200 };
+enum { DEVICE_NAME_MAX = 100 }; /* characters */
 
 struct session {
     struct schema_set set;
@@ -80,6 +81,7 @@ struct session {
     bool is_compliance_only;
     int64_t created_at;
     int64_t updated_at;
+    struct str device_name; /* what its owner calls it; absent: as its program looks */
 };
 
 /* One row per refresh token ever given out and not yet expired: a used one that comes back revokes
@@ -233,6 +235,10 @@ struct auth_extension {
     /* GET /auth/me: appends the user's organizations. */
     enum err (*me)(const struct store_view *view, struct id user_id, struct arena *arena,
                    yyjson_mut_doc *doc, yyjson_mut_val *list);
+    /* For access tokens: appends {organization_id, role} of at most TOKEN_ROLES_MAX memberships,
+     * oldest first; *is_whole: there are no more. */
+    enum err (*roles)(const struct store_view *view, struct id user_id, struct arena *arena,
+                      yyjson_mut_doc *doc, yyjson_mut_val *list, bool *is_whole);
     /* In apply, at the end of a login and at a refresh: adds mfa_compliance to the reply's data,
      * may change user->status (the caller puts the record). True: the session is limited to setting
      * up a second factor. */

@@ -13,6 +13,12 @@ static enum err no_me(const struct store_view *view, struct id user_id, struct a
     return ERR_OK;
 }
 
+static enum err no_roles(const struct store_view *view, struct id user_id, struct arena *arena,
+                         yyjson_mut_doc *doc, yyjson_mut_val *list, bool *is_whole) {
+    *is_whole = true;
+    return no_me(view, user_id, arena, doc, list);
+}
+
 static bool no_login(struct store_tx *tx, const struct command *command, struct user *user,
                      struct outcome *outcome) {
     (void)tx;
@@ -48,6 +54,7 @@ static void no_close_apply(struct store_tx *tx, const struct command *command, s
 /* A program without organizations. */
 static const struct auth_extension nothing = {
     .me = no_me,
+    .roles = no_roles,
     .login = no_login,
     .factors_check = no_factors_check,
     .close_check = no_close_check,
@@ -58,6 +65,7 @@ static const struct auth_extension *the_extension = &nothing;
 
 void auth_extend(const struct auth_extension *extension) {
     CHECK(extension->me != NULL);
+    CHECK(extension->roles != NULL);
     CHECK(extension->login != NULL);
     CHECK(extension->factors_check != NULL);
     CHECK(extension->close_check != NULL);

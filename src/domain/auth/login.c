@@ -2,8 +2,8 @@
  * Login. The password is checked outside the batch; the batch looks again at everything that may
  * have changed meanwhile: the stored hash, the status, the locks.
  *
- * Who has a second factor gets a session only with it: a good code in the same request, or a code or
- * a passkey in a second one, for which this one leaves a pending login (pending.h, totp_login.c,
+ * Who has a second factor gets a session only with it: a good code in the same request, or a code
+ * or a passkey in a second one, for which this one leaves a pending login (pending.h, totp_login.c,
  * passkey_login.c).
  *
  * A failed login is not a refused command: it counts, and it leaves an audit record.
@@ -259,23 +259,23 @@ struct login_data {
     struct str mfa_compliance;
     bool requires_mfa_enrollment;
     bool requires_password_change;
+    struct str csrf_token;
 };
 
 static const struct field login_data_fields[] = {
     FIELD(struct login_data, user, FIELD_JSON, .flags = FIELD_REQUIRED, .doc = "The user."),
     FIELD(struct login_data, user_id, FIELD_TEXT, .flags = FIELD_REQUIRED, .doc = "Its id."),
-    FIELD(struct login_data, token, FIELD_TEXT, .flags = FIELD_REQUIRED,
+    FIELD(struct login_data, token, FIELD_TEXT, .flags = FIELD_OMIT,
           .doc = "Opaque session token: Bearer for the session's life."),
     FIELD(struct login_data, expires_at, FIELD_TIME, .flags = FIELD_REQUIRED,
           .time_form = TIME_FORM_RFC3339, .doc = "End of the session."),
     FIELD(struct login_data, session_id, FIELD_TEXT, .flags = FIELD_REQUIRED, .doc = "Session id."),
-    FIELD(struct login_data, access_token, FIELD_TEXT, .flags = FIELD_REQUIRED,
+    FIELD(struct login_data, access_token, FIELD_TEXT, .flags = FIELD_OMIT,
           .doc = "Short-lived JWT (RFC 9068) bound to the session."),
-    FIELD(struct login_data, refresh_token, FIELD_TEXT, .flags = FIELD_REQUIRED,
+    FIELD(struct login_data, refresh_token, FIELD_TEXT, .flags = FIELD_OMIT,
           .doc = "Exchanges once for new tokens."),
-    FIELD(struct login_data, token_type, FIELD_TEXT, .flags = FIELD_REQUIRED,
-          .doc = "Always Bearer."),
-    FIELD(struct login_data, expires_in, FIELD_INT, .flags = FIELD_REQUIRED,
+    FIELD(struct login_data, token_type, FIELD_TEXT, .flags = FIELD_OMIT, .doc = "Always Bearer."),
+    FIELD(struct login_data, expires_in, FIELD_INT, .flags = FIELD_OMIT,
           .doc = "Seconds until access_token expires."),
     FIELD(struct login_data, mfa_compliance, FIELD_JSON, .flags = FIELD_OMIT,
           .doc = "Second-factor policies of the user's organizations."),
@@ -283,6 +283,8 @@ static const struct field login_data_fields[] = {
           .doc = "True when the session is limited to setting up a second factor."),
     FIELD(struct login_data, requires_password_change, FIELD_BOOL, .flags = FIELD_OMIT,
           .doc = "True when the session is limited to changing the password."),
+    FIELD(struct login_data, csrf_token, FIELD_TEXT, .flags = FIELD_OMIT,
+          .doc = "Instead of the tokens, when the session is a cookie: for X-CSRF-Token."),
 };
 
 const struct schema login_data_schema = SCHEMA("LoginData", struct login_data, login_data_fields);
@@ -309,6 +311,7 @@ struct login_answer {
     bool requires_mfa_enrollment;
     bool requires_verification;
     bool requires_password_change;
+    struct str csrf_token;
 };
 
 static const struct field login_answer_fields[] = {
@@ -346,6 +349,8 @@ static const struct field login_answer_fields[] = {
           .doc = "True: registered, but no session before the address is confirmed."),
     FIELD(struct login_answer, requires_password_change, FIELD_BOOL, .flags = FIELD_OMIT,
           .doc = "True: the session is limited to changing the password."),
+    FIELD(struct login_answer, csrf_token, FIELD_TEXT, .flags = FIELD_OMIT,
+          .doc = "Instead of the tokens, when the session is a cookie: for X-CSRF-Token."),
 };
 
 const struct schema login_answer_schema =

@@ -360,7 +360,7 @@ static void login_apply(struct store_tx *tx, const struct command *command,
     note(tx, command, &state, "webauthn.login.success");
     bool is_remembered = state.has_pending && state.pending.is_remembered;
     if (state.has_pending) {
-        pending_close(tx, &state.pending, outcome);
+        pending_close(tx, command, &state.pending, outcome);
     }
     login_finish(tx, command, &state.user, &assertion->tokens, is_remembered, outcome);
 }

@@ -4,6 +4,7 @@
 #include "base/time.h"
 #include "crypto/secret.h"
 #include "crypto/token.h"
+#include "engine/cookie.h"
 
 static const struct field pending_login_fields[] = {
     FIELD(struct pending_login, token_hash, FIELD_BYTES, .tag = 1, .flags = FIELD_REQUIRED,
@@ -49,27 +50,9 @@ const struct table pending_login_table = {
 /* ---- the cookie ---- */
 
 #define COOKIE_NAME STR("session")
-#define COOKIE_ATTRIBUTES "; Path=/; HttpOnly; Secure; SameSite=Strict"
-
-static struct str cookie_value(const struct command *command, struct str token, int64_t age_s) {
-    enum { COOKIE_BYTES = 160 };
-    char *memory = arena_take(command->arena, COOKIE_BYTES);
-    if (memory == NULL) {
-        return STR_NONE; /* temp_token does the same */
-    }
-    struct buf out = buf_over(memory, COOKIE_BYTES);
-    buf_put_str(&out, COOKIE_NAME);
-    buf_put_byte(&out, '=');
-    buf_put_str(&out, token);
-    buf_put_c(&out, "; Max-Age=");
-    buf_put_i64(&out, age_s);
-    buf_put_c(&out, COOKIE_ATTRIBUTES);
-    CHECK(!out.is_full);
-    return buf_str(&out);
-}
-
-static struct str cookie_gone(void) {
-    return STR("session=; Max-Age=0" COOKIE_ATTRIBUTES);
+/* Strict: nobody comes from elsewhere into the middle of a login. */
+static struct str pending_cookie(const struct command *command, struct str token, int64_t age_s) {
+    return cookie_make(command->arena, COOKIE_NAME, token, age_s, COOKIE_STRICT);
 }
 
 /* ---- opening ---- */
@@ -99,7 +82,7 @@ void pending_open(struct store_tx *tx, const struct command *command, const stru
     json_add_bool(outcome->doc, data, "mfa_required", true);
     json_add_str(outcome->doc, data, "temp_token", text);
     json_add_int(outcome->doc, data, "expires_in", life_s);
-    outcome->set_cookie = cookie_value(command, token_str(&token), life_s);
+    outcome->set_cookie = pending_cookie(command, token_str(&token), life_s);
 }
 
 /* ---- going on ---- */
@@ -151,14 +134,14 @@ void pending_fail(struct store_tx *tx, const struct command *command, struct pen
                   struct outcome *outcome) {
     pending->attempts++;
     if (pending->attempts >= settings_int(command->settings, SETTING_FACTOR_ATTEMPTS_ID)) {
-        pending_close(tx, pending, outcome);
+        pending_close(tx, command, pending, outcome);
         return;
     }
     store_put(tx, &pending_login_table, pending);
 }
 
-void pending_close(struct store_tx *tx, const struct pending_login *pending,
-                   struct outcome *outcome) {
+void pending_close(struct store_tx *tx, const struct command *command,
+                   const struct pending_login *pending, struct outcome *outcome) {
     store_del(tx, &pending_login_table, pending->token_hash);
-    outcome->set_cookie = cookie_gone();
+    outcome->set_cookie = pending_cookie(command, STR(""), 0);
 }

@@ -47,7 +47,7 @@ enum err pending_get(const struct store_view *view, const struct command *comman
 void pending_fail(struct store_tx *tx, const struct command *command, struct pending_login *pending,
                   struct outcome *outcome);
 /* Done: removes row and cookie. */
-void pending_close(struct store_tx *tx, const struct pending_login *pending,
-                   struct outcome *outcome);
+void pending_close(struct store_tx *tx, const struct command *command,
+                   const struct pending_login *pending, struct outcome *outcome);
 
 #endif

@@ -134,6 +134,9 @@ static const struct field session_fields[] = {
           .doc = "Login."),
     FIELD(struct session, updated_at, FIELD_TIME, .tag = 13, .flags = FIELD_REQUIRED,
           .doc = "Last change."),
+    FIELD(struct session, device_name, FIELD_TEXT, .tag = 14,
+          .flags = FIELD_NULLABLE | FIELD_PERSONAL, .max = DEVICE_NAME_MAX,
+          .doc = "Name that its owner gave it."),
 };
 
 const struct schema session_schema = SCHEMA("Session", struct session, session_fields);

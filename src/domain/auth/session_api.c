@@ -4,6 +4,7 @@
 #include "domain/auth/extension.h"
 #include "domain/auth/tokens.h"
 #include "domain/auth/views.h"
+#include "engine/cookie.h"
 
 /* ---- refresh ---- */
 
@@ -88,6 +89,11 @@ static enum err refresh_prepare(struct request *request) {
                        &prepared->tokens);
 }
 
+/* However often it is refreshed. */
+static int64_t session_end_max(const struct command *command, const struct session *session) {
+    return session->created_at + settings_us(command->settings, SETTING_SESSION_MOST_SECONDS_ID);
+}
+
 static enum err refresh_check(const struct store_view *view, const struct command *command,
                               struct outcome *outcome) {
     (void)outcome;
@@ -102,7 +108,10 @@ static enum err refresh_check(const struct store_view *view, const struct comman
     if (session.status != SESSION_ACTIVE) {
         return ERR_REFRESH_INVALID;
     }
-    if (row.expires_at <= command->now_us) {
+    int64_t idle_us = settings_us(command->settings, SETTING_SESSION_IDLE_SECONDS_ID);
+    bool is_idle = idle_us > 0 && session.last_activity_at + idle_us <= command->now_us;
+    if (row.expires_at <= command->now_us || is_idle ||
+        session_end_max(command, &session) <= command->now_us) {
         return ERR_REFRESH_EXPIRED;
     }
     return user.status == USER_SUSPENDED || user.status == USER_INACTIVE ? ERR_ACCOUNT_INACTIVE
@@ -149,7 +158,9 @@ static void refresh_apply(struct store_tx *tx, const struct command *command,
     store_put(tx, &refresh_token_table, &row);
     int64_t expires_at =
         command->now_us + settings_us(command->settings, SETTING_SESSION_SECONDS_ID);
+    int64_t end_max = session_end_max(command, &session);
     session.expires_at = expires_at > session.expires_at ? expires_at : session.expires_at;
+    session.expires_at = session.expires_at < end_max ? session.expires_at : end_max;
     session.last_activity_at = command->now_us;
     session.updated_at = command->now_us;
     refresh_judge(tx, command, &user, &session, outcome);
@@ -231,6 +242,10 @@ static void logout_apply(struct store_tx *tx, const struct command *command,
     struct session session;
     outcome->resource = command->caller.session_id;
     outcome->message = "Logout successful";
+    if (command->caller.has_cookie) {
+        outcome->session_cookie =
+            cookie_make(command->arena, COOKIE_SESSION, STR(""), 0, COOKIE_LAX);
+    }
     if (body->all_sessions) {
         session_revoke_all(tx, command, command->caller.user_id, "logout");
         return;
@@ -256,6 +271,7 @@ struct me_data {
     struct schema_set set;
     struct user_view user;
     struct str organizations;
+    struct str csrf_token;
 };
 
 static const struct field me_data_fields[] = {
@@ -263,6 +279,8 @@ static const struct field me_data_fields[] = {
           .doc = "The caller."),
     FIELD(struct me_data, organizations, FIELD_JSON, .flags = FIELD_REQUIRED,
           .doc = "The caller's organizations."),
+    FIELD(struct me_data, csrf_token, FIELD_TEXT, .flags = FIELD_OMIT,
+          .doc = "For X-CSRF-Token, when the session is a cookie."),
 };
 
 const struct schema me_data_schema = SCHEMA("MeData", struct me_data, me_data_fields);
@@ -277,6 +295,10 @@ enum err me_read(struct request *request, const struct store_view *view) {
     }
     yyjson_mut_val *data = outcome_data(outcome, command);
     user_view_add(outcome->doc, data, "user", &user, request->arena);
+    if (command->caller.has_cookie) {
+        struct str token = cookie_session(&request->exchange->head);
+        json_add_str(outcome->doc, data, "csrf_token", csrf_token(request->arena, token));
+    }
     yyjson_mut_val *list = json_add_array(outcome->doc, data, "organizations");
     return auth_extension()->me(view, user.id, request->arena, outcome->doc, list);
 }
@@ -312,7 +334,7 @@ static enum err sessions_collect(struct request *request, const struct store_vie
                                    SESSION_INDEX_USER, buf_str(&key), STR_NONE, true);
     for (uint32_t i = 0; err == ERR_OK && i < SESSIONS_PER_USER_MAX; i++) {
         err = store_scan_next(&scan, request->arena, &session);
-        if (err == ERR_OK && session.expires_at > command->now_us) {
+        if (err == ERR_OK && !session_is_over(&session, command->settings, command->now_us)) {
             yyjson_mut_arr_append(list,
                                   session_view_make(request->outcome.doc, &session,
                                                     command->caller.session_id, request->arena));
@@ -377,4 +399,96 @@ const struct command_row session_revoke_command = {
     .frees_room = true,
     .check = revoke_check,
     .apply = revoke_apply,
+};
+
+/* ---- all others ---- */
+
+struct sessions_revoked {
+    struct schema_set set;
+    int64_t revoked;
+};
+
+static const struct field sessions_revoked_fields[] = {
+    FIELD(struct sessions_revoked, revoked, FIELD_INT, .flags = FIELD_REQUIRED,
+          .doc = "How many were ended."),
+};
+
+const struct schema sessions_revoked_schema =
+    SCHEMA("SessionsRevoked", struct sessions_revoked, sessions_revoked_fields);
+
+static void others_apply(struct store_tx *tx, const struct command *command,
+                         struct outcome *outcome) {
+    yyjson_mut_val *data = outcome_data(outcome, command);
+    json_add_int(outcome->doc, data, "revoked", session_revoke_others(tx, command));
+    outcome->resource = command->caller.user_id;
+    outcome->message = "All other sessions are revoked";
+}
+
+const struct command_row sessions_revoke_command = {
+    .name = "auth.sessions.revoke",
+    .action = "session.revoke_all",
+    .resource = "user",
+    .frees_room = true,
+    .check = logout_check,
+    .apply = others_apply,
+};
+
+/* ---- a name ---- */
+
+struct session_patch {
+    struct schema_set set;
+    struct str device_name;
+};
+
+static const struct field session_patch_fields[] = {
+    FIELD(struct session_patch, device_name, FIELD_TEXT, .flags = FIELD_NULLABLE, .min = 1,
+          .max = DEVICE_NAME_MAX, .doc = "What to call it; null: as its program looks."),
+};
+
+const struct schema session_patch_schema =
+    SCHEMA("SessionPatch", struct session_patch, session_patch_fields);
+
+struct session_data {
+    struct schema_set set;
+    struct session_view session;
+};
+
+static const struct field session_data_fields[] = {
+    FIELD(struct session_data, session, FIELD_OBJECT, .flags = FIELD_REQUIRED,
+          .of = &session_view_schema, .doc = "The session."),
+};
+
+const struct schema session_data_schema =
+    SCHEMA("SessionData", struct session_data, session_data_fields);
+
+static void name_apply(struct store_tx *tx, const struct command *command,
+                       struct outcome *outcome) {
+    const struct session_patch *body = command->body;
+    struct session session;
+    enum err err = session_load(store_tx_view(tx), command, &session);
+    CHECK(err == ERR_OK);
+    if (SCHEMA_HAS(&session_patch_schema, body, device_name)) {
+        session.device_name = body->device_name;
+        SCHEMA_SET(&session_schema, &session, device_name);
+    } else if (SCHEMA_IS_NULL(&session_patch_schema, body, device_name)) {
+        session.device_name = STR_NONE;
+        SCHEMA_CLEAR(&session_schema, &session, device_name);
+    }
+    if (body->set.present != 0 || body->set.null != 0) {
+        session.updated_at = command->now_us;
+        store_put(tx, &session_table, &session);
+    }
+    outcome->resource = session.id;
+    yyjson_mut_val *data = outcome_data(outcome, command);
+    json_add_val(
+        outcome->doc, data, "session",
+        session_view_make(outcome->doc, &session, command->caller.session_id, command->arena));
+}
+
+const struct command_row session_patch_command = {
+    .name = "auth.session.name",
+    .action = "session.update",
+    .resource = "session",
+    .check = revoke_check,
+    .apply = name_apply,
 };

@@ -12,7 +12,12 @@ extern const struct schema sessions_data_schema;
 extern const struct schema session_params_schema;
 extern const struct command_row refresh_command;
 extern const struct command_row logout_command;
+extern const struct schema sessions_revoked_schema;
+extern const struct schema session_patch_schema;
+extern const struct schema session_data_schema;
 extern const struct command_row session_revoke_command;
+extern const struct command_row sessions_revoke_command;
+extern const struct command_row session_patch_command;
 
 enum err me_read(struct request *request, const struct store_view *view);
 enum err sessions_read(struct request *request, const struct store_view *view);

@@ -7,9 +7,11 @@
 #include <string.h>
 
 #include "base/time.h"
+#include "domain/auth/extension.h"
 #include "domain/auth/keys.h"
 #include "domain/auth/notices.h"
 #include "domain/auth/views.h"
+#include "engine/cookie.h"
 #include "os/panic.h"
 
 enum { TOUCH_AFTER_US = 60 * 1000 * 1000 };
@@ -26,6 +28,8 @@ struct access_claims {
     struct str jti;
     struct str client_id;
     struct str role;
+    struct str roles;
+    bool roles_complete;
     int64_t iat;
     int64_t nbf;
     int64_t exp;
@@ -39,6 +43,10 @@ static const struct field access_claims_fields[] = {
     FIELD(struct access_claims, jti, FIELD_TEXT, .flags = FIELD_REQUIRED, .doc = "Token id."),
     FIELD(struct access_claims, client_id, FIELD_TEXT, .flags = FIELD_REQUIRED, .doc = "Client."),
     FIELD(struct access_claims, role, FIELD_TEXT, .flags = FIELD_REQUIRED, .doc = "Role."),
+    /* For those who verify the token elsewhere (identity contract, 7.3). Nothing here trusts them:
+     * a membership may have ended since. */
+    FIELD(struct access_claims, roles, FIELD_JSON, .doc = "Roles in organizations."),
+    FIELD(struct access_claims, roles_complete, FIELD_BOOL, .doc = "Whether these are all."),
     FIELD(struct access_claims, iat, FIELD_INT, .flags = FIELD_REQUIRED, .doc = "Issued at."),
     FIELD(struct access_claims, nbf, FIELD_INT, .flags = FIELD_REQUIRED, .doc = "Not before."),
     FIELD(struct access_claims, exp, FIELD_INT, .flags = FIELD_REQUIRED, .doc = "Expires at."),
@@ -67,6 +75,14 @@ static enum err claims_write(const struct request *request, struct id user_id, e
     json_add_id(doc, root, "jti", command_id(command, "access token"));
     json_add_str(doc, root, "client_id", STR("coffer"));
     json_add_str(doc, root, "role", str_from_c(role_names[__builtin_ctz(role)]));
+    bool is_whole = false;
+    yyjson_mut_val *roles = json_add_array(doc, root, "roles");
+    enum err err = auth_extension()->roles(request_view(request), user_id, request->arena, doc,
+                                           roles, &is_whole);
+    if (err != ERR_OK) {
+        return err;
+    }
+    json_add_bool(doc, root, "roles_complete", is_whole);
     json_add_int(doc, root, "iat", now_s);
     json_add_int(doc, root, "nbf", now_s);
     json_add_int(doc, root, "exp", now_s + life_s);
@@ -178,24 +194,38 @@ static void active_close(struct store_scan *scan, enum err err) {
 }
 
 /* However many there are: each row has the same small memory, and the loop gets its turns. */
-void session_revoke_all(struct store_tx *tx, const struct command *command, struct id user_id,
-                        const char *reason) {
+static uint32_t sessions_revoke(struct store_tx *tx, const struct command *command,
+                                struct id user_id, struct id kept_id, const char *reason) {
     char key_bytes[STORE_KEY_BYTES_MAX];
     struct buf key = buf_over(key_bytes, sizeof(key_bytes));
     struct store_scan scan;
     struct arena row;
+    uint32_t count = 0;
     arena_init(&row, command->arena->pool, ARENA_BLOCK_BYTES);
     enum err err = active_open(&scan, store_tx_view(tx), user_id, &key);
     while (err == ERR_OK) {
         struct session session;
         err = store_scan_next(&scan, &row, &session);
-        if (err == ERR_OK) {
+        if (err == ERR_OK && !id_equal(session.id, kept_id)) {
             session_revoke(tx, command, &session, reason);
+            count++;
         }
         arena_reset(&row);
         store_tx_breathe(tx);
     }
     active_close(&scan, err);
+    return count;
+}
+
+void session_revoke_all(struct store_tx *tx, const struct command *command, struct id user_id,
+                        const char *reason) {
+    (void)sessions_revoke(tx, command, user_id, (struct id){{0}}, reason);
+}
+
+uint32_t session_revoke_others(struct store_tx *tx, const struct command *command) {
+    CHECK(!id_is_zero(command->caller.session_id));
+    return sessions_revoke(tx, command, command->caller.user_id, command->caller.session_id,
+                           "revoked_by_user");
 }
 
 /* Before one more is opened. */
@@ -224,6 +254,16 @@ static void sessions_make_room(struct store_tx *tx, const struct command *comman
 
 /* ---- opening ---- */
 
+/* A browser's: nothing that its scripts can read opens the session, and there is nothing to
+ * refresh. */
+static void cookie_reply(const struct command *command, const struct token_set *tokens,
+                         int64_t age_s, struct outcome *outcome) {
+    struct str token = token_str(&tokens->token);
+    outcome->session_cookie = cookie_make(command->arena, COOKIE_SESSION, token, age_s, COOKIE_LAX);
+    struct str csrf = csrf_token(command->arena, token);
+    json_add_str(outcome->doc, outcome->data, "csrf_token", csrf);
+}
+
 void tokens_open_session(struct store_tx *tx, const struct command *command,
                          const struct user *user, const struct token_set *tokens,
                          bool is_remembered, bool is_limited, struct outcome *outcome) {
@@ -249,18 +289,25 @@ void tokens_open_session(struct store_tx *tx, const struct command *command,
     session.set.present = UINT64_MAX >> (64 - session_schema.field_count);
     SCHEMA_CLEAR(&session_schema, &session, revoked_at);
     SCHEMA_CLEAR(&session_schema, &session, revoked_reason);
+    SCHEMA_CLEAR(&session_schema, &session, device_name);
     if (str_is_none(session.user_agent)) {
         SCHEMA_CLEAR(&session_schema, &session, user_agent);
     }
     sessions_make_room(tx, command, user->id);
     store_put(tx, &session_table, &session);
-    tokens_put_refresh(tx, command, tokens);
     notice_login(tx, command, user);
     outcome->resource = session.id;
     yyjson_mut_val *data = outcome_data(outcome, command);
-    json_add_str(outcome->doc, data, "token", token_str(&tokens->token));
     json_add_time(outcome->doc, data, "expires_at", session.expires_at, TIME_FORM_RFC3339);
     json_add_id(outcome->doc, data, "session_id", session.id);
+    if (command->wants_cookie) {
+        cookie_reply(command, tokens,
+                     is_remembered ? settings_int(command->settings, life) : COOKIE_UNTIL_CLOSED,
+                     outcome);
+        return;
+    }
+    json_add_str(outcome->doc, data, "token", token_str(&tokens->token));
+    tokens_put_refresh(tx, command, tokens);
     tokens_reply(command, tokens, outcome);
 }
 
@@ -281,13 +328,27 @@ static enum err user_may_act(const struct user *user) {
     return ERR_TOKEN_INVALID;
 }
 
-static enum err caller_fill(const struct store_view *view, const struct session *session,
-                            int64_t now_us, struct arena *arena, struct caller *caller) {
+/* Uses are noted once a minute, or often enough for a short idle time. */
+static int64_t touch_after_us(const struct settings *settings) {
+    int64_t idle_us = settings_us(settings, SETTING_SESSION_IDLE_SECONDS_ID);
+    return idle_us > 0 && idle_us / 4 < TOUCH_AFTER_US ? idle_us / 4 : TOUCH_AFTER_US;
+}
+
+bool session_is_over(const struct session *session, const struct settings *settings,
+                     int64_t now_us) {
+    int64_t idle_us = settings_us(settings, SETTING_SESSION_IDLE_SECONDS_ID);
+    return session->expires_at <= now_us ||
+           (idle_us > 0 && session->last_activity_at + idle_us <= now_us);
+}
+
+static enum err caller_fill(const struct store_view *view, const struct settings *settings,
+                            const struct session *session, int64_t now_us, struct arena *arena,
+                            struct caller *caller) {
     struct user user;
     if (session->status != SESSION_ACTIVE) {
         return ERR_TOKEN_INVALID;
     }
-    if (session->expires_at <= now_us) {
+    if (session_is_over(session, settings, now_us)) {
         return ERR_SESSION_INACTIVE;
     }
     enum err err = user_get(view, session->user_id, arena, &user);
@@ -301,26 +362,28 @@ static enum err caller_fill(const struct store_view *view, const struct session 
     caller->role = (enum role)(1u << user.role);
     caller->is_limited = session->is_compliance_only || user.status == USER_COMPLIANCE_SUSPENDED;
     caller->must_change_password = user.must_change_password;
-    caller->is_stale = session->last_activity_at + TOUCH_AFTER_US < now_us;
+    caller->is_stale = session->last_activity_at + touch_after_us(settings) < now_us;
     if (err != ERR_OK) {
         *caller = (struct caller){.kind = CALLER_NOBODY};
     }
     return err;
 }
 
-static enum err resolve_session(const struct store_view *view, struct id session_id, int64_t now_us,
-                                struct arena *arena, struct caller *caller) {
+static enum err resolve_session(const struct store_view *view, const struct settings *settings,
+                                struct id session_id, int64_t now_us, struct arena *arena,
+                                struct caller *caller) {
     struct store_scope system = {.kind = STORE_SCOPE_SYSTEM};
     struct session session;
     enum err err = store_get(view, system, &session_table, id_bytes(&session_id), arena, &session);
     if (err != ERR_OK) {
         return err == ERR_NOT_FOUND ? ERR_TOKEN_INVALID : err;
     }
-    return caller_fill(view, &session, now_us, arena, caller);
+    return caller_fill(view, settings, &session, now_us, arena, caller);
 }
 
-static enum err resolve_opaque(const struct store_view *view, int64_t now_us, struct str token,
-                               struct arena *arena, struct caller *caller) {
+static enum err resolve_opaque(const struct store_view *view, const struct settings *settings,
+                               int64_t now_us, struct str token, struct arena *arena,
+                               struct caller *caller) {
     struct store_scope system = {.kind = STORE_SCOPE_SYSTEM};
     struct session session;
     struct hash hash;
@@ -335,7 +398,7 @@ static enum err resolve_opaque(const struct store_view *view, int64_t now_us, st
     if (err != ERR_OK) {
         return err == ERR_NOT_FOUND ? ERR_TOKEN_INVALID : err;
     }
-    return caller_fill(view, &session, now_us, arena, caller);
+    return caller_fill(view, settings, &session, now_us, arena, caller);
 }
 
 static enum err resolve_access(const struct store_view *view, const struct settings *settings,
@@ -362,7 +425,7 @@ static enum err resolve_access(const struct store_view *view, const struct setti
     if (claims.exp <= now_s) {
         return ERR_TOKEN_EXPIRED;
     }
-    enum err err = resolve_session(view, claims.sid, now_us, arena, caller);
+    enum err err = resolve_session(view, settings, claims.sid, now_us, arena, caller);
     if (err == ERR_OK && !id_equal(caller->user_id, claims.sub)) {
         *caller = (struct caller){.kind = CALLER_NOBODY};
         return ERR_TOKEN_INVALID;
@@ -376,13 +439,13 @@ enum err tokens_resolve(const struct store_view *view, const struct settings *se
     if (str_has_byte(token, '.')) {
         return resolve_access(view, settings, now_us, token, arena, caller);
     }
-    return resolve_opaque(view, now_us, token, arena, caller);
+    return resolve_opaque(view, settings, now_us, token, arena, caller);
 }
 
-enum err tokens_recheck(const struct store_view *view, int64_t now_us, struct arena *arena,
-                        struct caller *caller) {
+enum err tokens_recheck(const struct store_view *view, const struct settings *settings,
+                        int64_t now_us, struct arena *arena, struct caller *caller) {
     struct id session_id = caller->session_id;
-    return resolve_session(view, session_id, now_us, arena, caller);
+    return resolve_session(view, settings, session_id, now_us, arena, caller);
 }
 
 /* ---- last activity ---- */

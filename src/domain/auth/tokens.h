@@ -33,6 +33,8 @@ void tokens_put_refresh(struct store_tx *tx, const struct command *command,
 void tokens_reply(const struct command *command, const struct token_set *tokens,
                   struct outcome *outcome);
 
+/* Ends all other active sessions of the caller; how many. */
+uint32_t session_revoke_others(struct store_tx *tx, const struct command *command);
 /* Marks a session revoked; all of a user: session_revoke_all in auth.h. */
 void session_revoke(struct store_tx *tx, const struct command *command, struct session *session,
                     const char *reason);
@@ -40,8 +42,11 @@ void session_revoke(struct store_tx *tx, const struct command *command, struct s
 enum err tokens_resolve(const struct store_view *view, const struct settings *settings,
                         int64_t now_us, struct str token, struct arena *arena,
                         struct caller *caller);
-enum err tokens_recheck(const struct store_view *view, int64_t now_us, struct arena *arena,
-                        struct caller *caller);
+enum err tokens_recheck(const struct store_view *view, const struct settings *settings,
+                        int64_t now_us, struct arena *arena, struct caller *caller);
+/* Is the session past its life, or unused for too long? */
+bool session_is_over(const struct session *session, const struct settings *settings,
+                     int64_t now_us);
 
 /* GET /.well-known/jwks.json */
 enum err tokens_jwks(struct request *request, const struct store_view *view);

@@ -87,7 +87,7 @@ static void verify_apply(struct store_tx *tx, const struct command *command,
     outcome->actor = user.id;
     if (totp_spend(tx, command, &factor, body->code, code_kind(command), totp_row(command)->wrong,
                    outcome)) {
-        pending_close(tx, &pending, outcome);
+        pending_close(tx, command, &pending, outcome);
         login_finish(tx, command, &user, &prepared->tokens, pending.is_remembered, outcome);
     } else if (outcome->err != ERR_ACCOUNT_LOCKED) {
         pending_fail(tx, command, &pending, outcome);

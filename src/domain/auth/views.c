@@ -1,6 +1,8 @@
 /* Views: records as replies show them, with every key that one of the contracts names. */
 #include "domain/auth/views.h"
 
+#include "domain/auth/agent.h"
+
 static const struct field user_view_fields[] = {
     FIELD(struct user_view, id, FIELD_ID, .flags = FIELD_REQUIRED, .doc = "User id."),
     FIELD(struct user_view, email, FIELD_TEXT, .flags = FIELD_REQUIRED, .doc = "E-mail address."),
@@ -99,26 +101,6 @@ yyjson_mut_val *user_view_add(yyjson_mut_doc *doc, yyjson_mut_val *object, const
 
 /* ---- sessions ---- */
 
-struct session_view {
-    struct schema_set set;
-    struct id id;
-    struct id user_id;
-    int32_t status;
-    struct str ip_address;
-    struct str user_agent;
-    struct str device_info;
-    int64_t expires_at;
-    int64_t last_activity_at;
-    int64_t last_activity;
-    int64_t revoked_at;
-    struct str revoked_reason;
-    bool is_compliance_only;
-    bool current;
-    int64_t created_at;
-    int64_t updated_at;
-    int64_t deleted_at;
-};
-
 static const char *const session_status_names[] = {"active", "revoked", NULL};
 
 static const struct field session_view_fields[] = {
@@ -132,6 +114,8 @@ static const struct field session_view_fields[] = {
           .doc = "Program at login."),
     FIELD(struct session_view, device_info, FIELD_TEXT, .flags = FIELD_NULLABLE,
           .doc = "Always null."),
+    FIELD(struct session_view, device_name, FIELD_TEXT, .flags = FIELD_NULLABLE,
+          .doc = "What its owner calls it, else what its program looks like."),
     FIELD(struct session_view, expires_at, FIELD_TIME, .flags = FIELD_REQUIRED,
           .doc = "End of the session."),
     FIELD(struct session_view, last_activity_at, FIELD_TIME, .flags = FIELD_REQUIRED,
@@ -156,6 +140,15 @@ static const struct field session_view_fields[] = {
 const struct schema session_view_schema =
     SCHEMA("SessionView", struct session_view, session_view_fields);
 
+static struct str session_device_name(const struct session *session, struct arena *arena) {
+    if (!str_is_none(session->device_name)) {
+        return arena_copy(arena, session->device_name);
+    }
+    char *memory = arena_take(arena, AGENT_NAME_BYTES_MAX);
+    struct buf out = buf_over(memory, memory == NULL ? 0 : AGENT_NAME_BYTES_MAX);
+    return agent_name(session->user_agent, &out) ? buf_str(&out) : STR_NONE;
+}
+
 yyjson_mut_val *session_view_make(yyjson_mut_doc *doc, const struct session *session,
                                   struct id current_id, struct arena *arena) {
     struct session_view view = {
@@ -176,6 +169,10 @@ yyjson_mut_val *session_view_make(yyjson_mut_doc *doc, const struct session *ses
         .updated_at = session->updated_at,
     };
     SCHEMA_CLEAR(&session_view_schema, &view, device_info);
+    view.device_name = session_device_name(session, arena);
+    if (str_is_none(view.device_name)) {
+        SCHEMA_CLEAR(&session_view_schema, &view, device_name);
+    }
     SCHEMA_CLEAR(&session_view_schema, &view, deleted_at);
     if (session->status != SESSION_REVOKED) {
         SCHEMA_CLEAR(&session_view_schema, &view, revoked_at);

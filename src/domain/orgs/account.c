@@ -26,6 +26,27 @@ static enum err account_me(const struct store_view *view, struct id user_id, str
     return err == ERR_END ? ERR_OK : err;
 }
 
+static enum err account_roles(const struct store_view *view, struct id user_id, struct arena *arena,
+                              yyjson_mut_doc *doc, yyjson_mut_val *list, bool *is_whole) {
+    struct membership_scan scan;
+    enum err err = membership_scan_open(&scan, view, user_id);
+    for (uint32_t count = 0; err == ERR_OK; count++) {
+        struct member member;
+        struct organization organization;
+        err = membership_scan_next(&scan, arena, &member, &organization);
+        if (err != ERR_OK || count == TOKEN_ROLES_MAX) {
+            break;
+        }
+        yyjson_mut_val *value = json_object(doc);
+        json_add_id(doc, value, "organization_id", organization.id);
+        json_add_str(doc, value, "role", str_from_c(member_role_names[member.role]));
+        json_append_val(doc, list, value);
+    }
+    membership_scan_close(&scan);
+    *is_whole = err == ERR_END;
+    return err == ERR_END ? ERR_OK : err;
+}
+
 static enum err account_close_check(const struct store_view *view, struct id user_id,
                                     struct arena *arena) {
     struct membership_scan scan;
@@ -96,6 +117,7 @@ static enum err account_factors_check(const struct store_view *view, const struc
 const struct auth_extension orgs_auth_extension = {
     .login = account_login,
     .me = account_me,
+    .roles = account_roles,
     .factors_check = account_factors_check,
     .close_check = account_close_check,
     .close_apply = account_close_apply,
