@@ -257,6 +257,11 @@ static enum err due_next(struct store_scan *scan, struct flight *flight, int64_t
     return ERR_END;
 }
 
+/* The wall clock may be set meanwhile: it is looked at once a minute. */
+static int64_t wait_us(int64_t us) {
+    return us < TIME_US_PER_MIN ? us : TIME_US_PER_MIN;
+}
+
 static void look_kind(enum outbox_kind kind, int64_t wall_us, int64_t now_us) {
     struct store_scope system = {.kind = STORE_SCOPE_SYSTEM};
     const struct store_view *view = store_snapshot(engine_store(outbox.engine));
@@ -277,7 +282,7 @@ static void look_kind(enum outbox_kind kind, int64_t wall_us, int64_t now_us) {
         } else {
             arena_reset(&flight->arena);
             if (due_at != 0) {
-                timer_soonest(now_us + (due_at - wall_us));
+                timer_soonest(now_us + wait_us(due_at - wall_us));
             }
         }
     }

@@ -397,6 +397,21 @@ def test_tokens_are_good_for_their_own_paths_only(server):
                                    else None), 403, FORBIDDEN)
 
 
+def test_an_administrator_who_has_to_change_the_password(server):
+    root, user = server.admin(), server.user()
+    customer = Customer(server)
+    path = f'/api/v1/users/{user.user["id"]}'
+    check_equal(root.patch(f'{path}/role', {'role': 'admin'}).status, 200)
+    check_equal(user.get('/?limit=1').status, 200)
+    check_equal(root.post(f'{path}/require-password-change').status, 200)
+    user.token = server.login(user.email).data['token']
+    for method, where in (('GET', '/profile'), ('GET', '/'), ('POST', '/'),
+                          ('PUT', f'/{customer.account}'), ('DELETE', f'/{customer.account}')):
+        check_message(user.request(method, where, {'age': 20} if method in ('POST', 'PUT')
+                                   else None), 403,
+                      'Change the password first, at /api/v1/users/me/password.')
+
+
 def test_tokens_outlive_a_restart():
     server = Server(SETTINGS).start()
     customer = Customer(server)

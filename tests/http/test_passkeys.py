@@ -387,6 +387,24 @@ def test_policies_count_passkeys(server):
     check_equal(compliance()['overall_status'], 'compliant')
 
 
+def test_a_limited_session_registers_the_passkey_that_it_lacks(server):
+    user = server.user()
+    reply = user.post('/api/v1/organizations', {'name': 'Yard', 'slug': f'yard-{user.email}'})
+    policy = f'/api/v1/organizations/{reply.data["organization"]["id"]}/security-policy'
+    body = {'mfa_policy_mode': 'require_webauthn', 'mfa_grace_period_days': 0}
+    check_status(user.request('PUT', policy, body), 200)
+    reply = server.login(user.email)
+    check_equal(reply.data['requires_mfa_enrollment'], True)
+    limited = server.client(token=reply.data['token'])
+    check_status(limited.patch(ME, {}), 403, 'MFA_COMPLIANCE_REQUIRED')
+    key = register(server, limited)
+    reply = login(server, key)
+    check_session(server, reply)
+    check_equal((reply.data.get('requires_mfa_enrollment'),
+                 reply.data['mfa_compliance']['overall_status']), (None, 'compliant'))
+    check_status(server.client(token=reply.data['token']).patch(ME, {}), 200)
+
+
 # ---- settings ----
 
 def test_user_verification_required():

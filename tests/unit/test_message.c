@@ -1,4 +1,4 @@
-/* Mails: the writer (RFC 5322, 2045, 2047), the language of templates, and the outbox's pauses. */
+/* Mails: the writer (RFC 5322, 2045, 2047), and the language of templates. */
 #include "test.h"
 
 #include "base/decode.h"
@@ -217,26 +217,6 @@ TEST(built_in_templates_are_sound)
             struct str name = str_split(&names, ' ');
             bool is_service = str_equal(name, STR("service"));
             EXPECT(is_service || schema_field(&mail_schema, name) != NULL);
-        }
-    }
-}
-
-/* ---- pauses ---- */
-
-TEST(pauses_grow_to_their_limit)
-{
-    int64_t first_us = 30 * TIME_US_PER_S;
-    int64_t most_us = OUTBOX_PAUSE_HOURS_MAX * TIME_US_PER_HOUR;
-    for (int64_t attempts = 1; attempts < 100; attempts++) {
-        int64_t base_us = first_us;
-        for (int64_t i = 1; i < attempts && base_us < most_us; i++) {
-            base_us *= 2;
-        }
-        base_us = base_us > most_us ? most_us : base_us;
-        const uint64_t randoms[] = {0, 1, UINT64_MAX / 2, UINT64_MAX};
-        for (uint32_t r = 0; r < COUNT_OF(randoms); r++) {
-            int64_t pause_us = outbox_pause_us(first_us, attempts, randoms[r]);
-            EXPECT(pause_us >= base_us * 3 / 4 && pause_us <= base_us * 5 / 4);
         }
     }
 }

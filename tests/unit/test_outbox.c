@@ -1,5 +1,5 @@
-/* What goes from the outbox by itself, with the clock in the test's hands, and the pauses between
- * tries. Sending is tested in tests/http/test_mail.py. */
+/* What goes from the outbox by itself, with the clock in the test's hands, the pauses between
+ * tries, and dead letters. Sending is tested in tests/http/test_mail.py. */
 #include "test.h"
 
 #include "engine/outbox.h"
@@ -79,4 +79,77 @@ TEST(pauses_double_up_to_six_hours_give_or_take_a_quarter)
             EXPECT(pause_us <= middle_us + middle_us / 4 + 1);
         }
     }
+}
+
+/* ---- dead letters ---- */
+
+static char one[] = "one"; /* its label */
+
+static uint64_t count_of(const struct table *table) {
+    uint64_t count = store_count(store_snapshot(bench.store), table);
+    store_tick_end(bench.store);
+    return count;
+}
+
+static uint32_t put_dead(struct store_tx *tx, void *ctx) {
+    struct outbox_row row;
+    struct id id = command_id(&command, ctx);
+    store_tx_command(tx, command.entropy);
+    enum err err = store_get(store_tx_view(tx), (struct store_scope){.kind = STORE_SCOPE_SYSTEM},
+                             &outbox_table, id_bytes(&id), &bench.arena, &row);
+    CHECK(err == ERR_OK);
+    store_del(tx, &outbox_table, id_bytes(&id));
+    row.failed_at = command.now_us;
+    row.attempts = 16;
+    SCHEMA_SET(&outbox_row_schema, &row, failed_at);
+    store_put(tx, &outbox_dead_table, &row);
+    return 1;
+}
+
+TEST(dead_letters_are_kept_for_a_month)
+{
+    REQUIRE(start());
+    bench_batch(&bench, put_letters, NULL);
+    bench_batch(&bench, put_dead, one);
+    command.now_us = start_us + OUTBOX_DEAD_DAYS * 24 * hour_us;
+    bench_batch(&bench, run_prune, NULL);
+    EXPECT_EQ_UINT(count_of(&outbox_dead_table), 1);
+    command.now_us++;
+    bench_batch(&bench, run_prune, NULL);
+    EXPECT_EQ_UINT(count_of(&outbox_dead_table), 0);
+    bench_close(&bench);
+}
+
+static struct outbox_row revived;
+
+static uint32_t revive(struct store_tx *tx, void *ctx) {
+    struct store_scope system = {.kind = STORE_SCOPE_SYSTEM};
+    struct id id = command_id(&command, ctx);
+    store_tx_command(tx, command.entropy);
+    enum err err = store_get(store_tx_view(tx), system, &outbox_dead_table, id_bytes(&id),
+                             &bench.arena, &revived);
+    CHECK(err == ERR_OK);
+    outbox_revive(tx, &command, &revived, 24 * hour_us);
+    err =
+        store_get(store_tx_view(tx), system, &outbox_table, id_bytes(&id), &bench.arena, &revived);
+    CHECK(err == ERR_OK);
+    return 1;
+}
+
+TEST(a_dead_letter_begins_anew_under_its_old_name)
+{
+    REQUIRE(start());
+    bench_batch(&bench, put_letters, NULL);
+    bench_batch(&bench, put_dead, one);
+    command.now_us = start_us + 5 * 24 * hour_us;
+    bench_batch(&bench, revive, one);
+    EXPECT_EQ_UINT(count_of(&outbox_table), 3);
+    EXPECT_EQ_UINT(count_of(&outbox_dead_table), 0);
+    EXPECT_EQ_INT(revived.attempts, 0);
+    EXPECT_EQ_INT(revived.due_at, command.now_us);
+    EXPECT_EQ_INT(revived.expires_at, command.now_us + 24 * hour_us);
+    EXPECT_EQ_INT(revived.created_at, start_us); /* the Date of the mail stays */
+    EXPECT(!SCHEMA_HAS(&outbox_row_schema, &revived, failed_at));
+    EXPECT(str_equal(revived.payload, STR("{}")));
+    bench_close(&bench);
 }

@@ -171,10 +171,9 @@ static enum err customer_enter(const struct store_view *view, const struct comma
                                struct outcome *outcome, struct customer *customer) {
     const struct customer_params *params = command->params;
     const struct caller *caller = &command->caller;
-    enum err err = customer_find(view, params->account, command->arena, customer);
-    bool is_own = err == ERR_OK && id_equal(customer->id, caller->user_id);
-    if (caller->role != ROLE_ADMIN && !is_own) {
-        return err == ERR_OK || err == ERR_NOT_FOUND ? ERR_FORBIDDEN : err;
+    enum err err = customer_find_for(view, caller, params->account, command->arena, customer);
+    if (err == ERR_NOT_FOUND && caller->role != ROLE_ADMIN) {
+        return ERR_FORBIDDEN;
     }
     if (err == ERR_NOT_FOUND) {
         char *text = arena_take(command->arena, 64);

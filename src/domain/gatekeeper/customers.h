@@ -10,7 +10,7 @@ extern const struct command_row customer_add_command;      /* POST / */
 extern const struct command_row customer_update_command;   /* PUT /{account} */
 extern const struct command_row customer_delete_command;   /* DELETE /{account} */
 
-/* Sets a text member and marks it; a macro as COPY_TEXT of auth would be. */
+/* Sets a member and marks it as present. */
 #define CUSTOMER_SET(customer, member, value)                                                      \
     ((customer)->member = (value), SCHEMA_SET(&customer_schema, customer, member))
 

@@ -46,9 +46,13 @@ enum { CUSTOMER_INDEX_ACCOUNT };
 
 extern const struct module gatekeeper_module;
 
-/* By account number: ERR_NOT_FOUND. */
+/* By account number: ERR_NOT_FOUND. For logins and registrations, where nobody is anybody yet. */
 enum err customer_find(const struct store_view *view, struct str account_number,
                        struct arena *arena, struct customer *customer);
+/* The same for somebody: administrators find all, everybody else only itself. */
+enum err customer_find_for(const struct store_view *view, const struct caller *caller,
+                           struct str account_number, struct arena *arena,
+                           struct customer *customer);
 
 /* ---- for the program's own subcommands ---- */
 

@@ -58,15 +58,28 @@ const struct table customer_table = {
     .doc = "Customers of the Gatekeeper paths.",
 };
 
-enum err customer_find(const struct store_view *view, struct str account_number,
-                       struct arena *arena, struct customer *customer) {
-    struct store_scope system = {.kind = STORE_SCOPE_SYSTEM}; /* the number says whose it is */
+static enum err find_in(const struct store_view *view, struct store_scope scope,
+                        struct str account_number, struct arena *arena, struct customer *customer) {
     char memory[2 * ACCOUNT_DIGITS];
     struct buf key = buf_over(memory, sizeof(memory));
     if (account_number.len != ACCOUNT_DIGITS) {
         return ERR_NOT_FOUND;
     }
     store_key_put_text(&key, account_number, true);
-    return store_find(view, system, &customer_table, CUSTOMER_INDEX_ACCOUNT, buf_str(&key), arena,
+    return store_find(view, scope, &customer_table, CUSTOMER_INDEX_ACCOUNT, buf_str(&key), arena,
                       customer);
+}
+
+enum err customer_find(const struct store_view *view, struct str account_number,
+                       struct arena *arena, struct customer *customer) {
+    struct store_scope system = {.kind = STORE_SCOPE_SYSTEM}; /* nobody is logged in yet */
+    return find_in(view, system, account_number, arena, customer);
+}
+
+enum err customer_find_for(const struct store_view *view, const struct caller *caller,
+                           struct str account_number, struct arena *arena,
+                           struct customer *customer) {
+    struct store_scope all = {.kind = STORE_SCOPE_SYSTEM};
+    bool is_admin = caller->role == ROLE_ADMIN;
+    return find_in(view, is_admin ? all : caller_scope(caller), account_number, arena, customer);
 }
