@@ -4,7 +4,7 @@
         ...                     # server.port, server.mails, server.lines, server.connections
 
 `replies` says what is answered instead of the usual: by verb ('GREETING', 'EHLO', 'STARTTLS',
-'AUTH', 'MAIL', 'RCPT', 'DATA', 'END', 'RSET', 'QUIT') a list that is used up one by one. An entry
+'AUTH', 'MAIL', 'RCPT', 'DATA', 'END', 'STORED' (the mail is there), 'RSET', 'QUIT') a list that is used up one by one. An entry
 is a text (each line gets CRLF), bytes (sent as they are), None (the usual), or a function that gets
 the conversation and sends what it likes; DROP closes the connection, HANG answers never.
 """
@@ -156,7 +156,8 @@ class Conversation:
                     self.is_tls, self.number)
         with self.server.lock:
             self.server.mails.append(mail)
-        self.send('250 2.0.0 queued')
+        if self.special('STORED') is None:
+            self.send('250 2.0.0 queued')
 
     def rset(self, words):
         self.send('250 2.0.0 Ok')
