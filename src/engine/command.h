@@ -71,6 +71,9 @@ struct command_row {
     enum err (*check)(const struct store_view *view, const struct command *command,
                       struct outcome *outcome);
     void (*apply)(struct store_tx *tx, const struct command *command, struct outcome *outcome);
+    /* What a refusal leaves behind beside its audit record (a wrong password counts); instead of
+     * apply, and mostly NULL. */
+    void (*refused)(struct store_tx *tx, const struct command *command, enum err why);
 };
 
 /* The outcome's document and its data object, made on first use. NULL when memory is out: adding to

@@ -153,6 +153,9 @@ static void command_run(struct request *request, struct store_tx *tx) {
         request->command.row->apply(tx, &request->command, &request->outcome);
     } else {
         CHECK(store_tx_write_count(tx) == 0); /* check only reads */
+        if (request->command.row->refused != NULL) {
+            request->command.row->refused(tx, &request->command, err);
+        }
     }
     command_finish(request, tx, err);
 }

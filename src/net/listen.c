@@ -53,15 +53,34 @@ static bool evict_one(struct server *server) {
     return true;
 }
 
+enum { TURN_AWAY_BYTES = 1024 };
+
+/* The envelope that every refusal has (engine/reply.c), for a client whom nobody listens to yet. */
+static void turn_away_write(struct buf *out) {
+    struct str body = STR("{\"code\":503,\"error\":{\"details\":{\"code\":\"SERVICE_UNAVAILABLE\"},"
+                          "\"type\":\"SERVICE_UNAVAILABLE\"},\"message\":\"Too many connections; "
+                          "try again shortly.\",\"request_id\":\"unknown\",\"success\":false,"
+                          "\"version\":\"1.0\"}");
+    buf_put_c(out, "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
+                   "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
+                   "X-Request-ID: unknown\r\nRetry-After: 1\r\nConnection: close\r\n"
+                   "Content-Length: ");
+    buf_put_u64(out, body.len);
+    buf_put_c(out, "\r\n\r\n");
+    buf_put_str(out, body);
+    CHECK(!out->is_full);
+}
+
 static void turn_away(struct server *server, int fd, bool is_tls) {
-    static const char text[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n"
-                               "Content-Length: 0\r\nConnection: close\r\n\r\n";
     server->stats.refused += 1;
     if (!is_tls) {
+        char text[TURN_AWAY_BYTES];
+        struct buf out = buf_over(text, sizeof text);
+        turn_away_write(&out);
         /* What the client sent already is read away, else our close would take the answer with it.
          */
         (void)!recv(fd, server->scratch, sizeof server->scratch, MSG_DONTWAIT);
-        (void)!send(fd, text, sizeof text - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+        (void)!send(fd, out.data, out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
     }
     close(fd);
 }

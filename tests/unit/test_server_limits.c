@@ -331,6 +331,7 @@ TEST(server_makes_room_by_closing_idle_connections)
     struct client third = client_open();
     EXPECT(client_wait_end(&third));
     EXPECT(strncmp(third.data, "HTTP/1.1 503 ", 13) == 0);
+    EXPECT(strstr(third.data, "\"type\":\"SERVICE_UNAVAILABLE\"") != NULL);
     EXPECT_EQ_UINT(stats().refused, 1);
     /* As if a second and more had passed. */
     conn_at(server, 1)->since_us -= 2000000;

@@ -199,7 +199,8 @@ static const struct endpoint auth_endpoints[] = {
         .form = FORM_ENVELOPE,
         .body = &erase_body_schema,
         .is_body_optional = true,
-        .errors = {ERR_PASSWORD_WRONG, ERR_REAUTH_REQUIRED, ERR_LAST_ADMIN, ERR_LAST_OWNER},
+        .errors = {ERR_PASSWORD_WRONG, ERR_REAUTH_REQUIRED, ERR_ACCOUNT_LOCKED, ERR_LAST_ADMIN,
+                   ERR_LAST_OWNER},
         .command = &erase_command,
     },
     {
@@ -212,7 +213,7 @@ static const struct endpoint auth_endpoints[] = {
         .rate = RATE_LOGIN,
         .form = FORM_ENVELOPE,
         .body = &password_body_schema,
-        .errors = {ERR_PASSWORD_WRONG, ERR_PASSWORD_SAME},
+        .errors = {ERR_PASSWORD_WRONG, ERR_PASSWORD_SAME, ERR_ACCOUNT_LOCKED},
         .command = &password_change_command,
     },
     {

@@ -134,9 +134,8 @@ static enum err erase_prepare(struct request *request) {
 
 static enum err erase_check(const struct store_view *view, const struct command *command,
                             struct outcome *outcome) {
-    (void)outcome;
     struct user user;
-    enum err err = reauth_check(view, command, command->prepared, true);
+    enum err err = reauth_check(view, command, command->prepared, true, outcome);
     if (err == ERR_OK) {
         err = user_get(view, command->caller.user_id, command->arena, &user);
     }
@@ -161,4 +160,5 @@ const struct command_row erase_command = {
     .prepare = erase_prepare,
     .check = erase_check,
     .apply = erase_apply,
+    .refused = reauth_refused,
 };

@@ -115,6 +115,9 @@ enum err keys_start(struct engine *engine, const char **problem) {
         }
     }
     arena_reset(&arena);
-    *problem = "the signing keys cannot be read: is this the sealing key of this store?";
+    *problem = err == ERR_STORE_FULL
+                   ? "the disk is too full to begin: the store keeps 320 MiB of it free, so that a "
+                     "batch of writes never fails halfway"
+                   : "the signing keys cannot be read: is this the sealing key of this store?";
     return err == ERR_OK && public_count == 0 ? ERR_INTERNAL : err;
 }

@@ -264,7 +264,7 @@ static const struct endpoint passkey_endpoints[] = {
         .body = &register_begin_schema,
         .is_body_optional = true,
         .output = &creation_schema,
-        .errors = {ERR_REAUTH_REQUIRED, ERR_PASSWORD_WRONG, ERR_LIMIT},
+        .errors = {ERR_REAUTH_REQUIRED, ERR_PASSWORD_WRONG, ERR_ACCOUNT_LOCKED, ERR_LIMIT},
         .command = &passkey_register_begin_command,
     },
     {

@@ -32,9 +32,8 @@ static enum err begin_prepare(struct request *request) {
 
 static enum err begin_check(const struct store_view *view, const struct command *command,
                             struct outcome *outcome) {
-    (void)outcome;
     struct passkey_list list;
-    enum err err = reauth_check(view, command, command->prepared, true);
+    enum err err = reauth_check(view, command, command->prepared, true, outcome);
     if (err == ERR_OK) {
         err = passkey_list_load(view, command->caller.user_id, command->arena, &list);
     }
@@ -110,6 +109,7 @@ const struct command_row passkey_register_begin_command = {
     .prepare = begin_prepare,
     .check = begin_check,
     .apply = begin_apply,
+    .refused = reauth_refused,
 };
 
 /* ---- complete ---- */

@@ -1,6 +1,8 @@
 /* Showing again that it is really them, see reauth.h. */
 #include "domain/auth/reauth.h"
 
+#include "domain/auth/rules.h"
+
 enum err reauth_start(struct request *request, struct str password, struct reauth *reauth) {
     struct user user;
     reauth->is_given = !str_is_none(password);
@@ -36,8 +38,32 @@ static bool is_fresh(const struct store_view *view, const struct command *comman
     return err == ERR_OK && command->now_us < session.created_at + life_us;
 }
 
+enum err reauth_lock_check(const struct store_view *view, const struct command *command,
+                           const struct user *user, struct outcome *outcome) {
+    struct lockout lockout;
+    lockout_load(view, command, user->email, &lockout);
+    if (lockout.locked_until == 0) {
+        return ERR_OK;
+    }
+    lockout_reply(command, &lockout, outcome);
+    return ERR_ACCOUNT_LOCKED;
+}
+
+void reauth_refused(struct store_tx *tx, const struct command *command, enum err why) {
+    struct lockout lockout;
+    struct user user;
+    if (why != ERR_PASSWORD_WRONG ||
+        user_get(store_tx_view(tx), command->caller.user_id, command->arena, &user) != ERR_OK) {
+        return;
+    }
+    lockout_load(store_tx_view(tx), command, user.email, &lockout);
+    if (lockout.locked_until == 0) {
+        lockout_count(tx, command, &lockout);
+    }
+}
+
 enum err reauth_check(const struct store_view *view, const struct command *command,
-                      const struct reauth *reauth, bool fresh_is_enough) {
+                      const struct reauth *reauth, bool fresh_is_enough, struct outcome *outcome) {
     struct user user;
     if (!reauth->is_given) {
         if (!fresh_is_enough) {
@@ -46,6 +72,9 @@ enum err reauth_check(const struct store_view *view, const struct command *comma
         return is_fresh(view, command) ? ERR_OK : ERR_REAUTH_REQUIRED;
     }
     enum err err = user_get(view, command->caller.user_id, command->arena, &user);
+    if (err == ERR_OK) {
+        err = reauth_lock_check(view, command, &user, outcome);
+    }
     if (err != ERR_OK) {
         return err;
     }

@@ -20,9 +20,16 @@ enum err reauth_start(struct request *request, struct str password, struct reaut
 void reauth_finish(struct request *request, struct reauth *reauth);
 
 /* In check: ERR_OK, ERR_PASSWORD_WRONG; without a password ERR_REAUTH_REQUIRED when a fresh
- * login would have been enough, ERR_PASSWORD_REQUIRED when not. A password that was sent must fit,
- * whether it was needed or not. */
+ * login would have been enough, ERR_PASSWORD_REQUIRED when not. ERR_ACCOUNT_LOCKED. A password that
+ * was sent must fit, whether it was needed or not. */
 enum err reauth_check(const struct store_view *view, const struct command *command,
-                      const struct reauth *reauth, bool fresh_is_enough);
+                      const struct reauth *reauth, bool fresh_is_enough, struct outcome *outcome);
+/* The lock of the account, which a password that is sent meets first: ERR_ACCOUNT_LOCKED, with
+ * details; or ERR_OK. */
+enum err reauth_lock_check(const struct store_view *view, const struct command *command,
+                           const struct user *user, struct outcome *outcome);
+/* The row's `refused`: a wrong password counts as one in a login does, or a stolen session could
+ * try them all. */
+void reauth_refused(struct store_tx *tx, const struct command *command, enum err why);
 
 #endif

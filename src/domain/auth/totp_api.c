@@ -217,7 +217,7 @@ static const struct endpoint totp_endpoints[] = {
         .is_body_optional = true,
         .output = &setup_data_schema,
         .status = 201,
-        .errors = {ERR_FACTOR_EXISTS, ERR_REAUTH_REQUIRED, ERR_PASSWORD_WRONG},
+        .errors = {ERR_FACTOR_EXISTS, ERR_REAUTH_REQUIRED, ERR_PASSWORD_WRONG, ERR_ACCOUNT_LOCKED},
         .command = &totp_enroll_row.row,
     },
     {
@@ -252,7 +252,7 @@ static const struct endpoint totp_endpoints[] = {
         .rate = RATE_FACTOR,
         .form = FORM_ENVELOPE,
         .body = &password_body_schema,
-        .errors = {ERR_PASSWORD_WRONG, ERR_FACTOR_NONE},
+        .errors = {ERR_PASSWORD_WRONG, ERR_FACTOR_NONE, ERR_ACCOUNT_LOCKED},
         .command = &totp_disable_row.row,
     },
     {
@@ -274,7 +274,7 @@ static const struct endpoint totp_endpoints[] = {
         .form = FORM_ENVELOPE,
         .body = &password_body_schema,
         .output = &codes_data_schema,
-        .errors = {ERR_PASSWORD_WRONG, ERR_FACTOR_NONE},
+        .errors = {ERR_PASSWORD_WRONG, ERR_FACTOR_NONE, ERR_ACCOUNT_LOCKED},
         .command = &totp_regenerate_row.row,
     },
     {
@@ -287,7 +287,7 @@ static const struct endpoint totp_endpoints[] = {
         .body = &setup_body_schema,
         .is_body_optional = true,
         .output = &setup_data_schema,
-        .errors = {ERR_FACTOR_ENABLED, ERR_REAUTH_REQUIRED, ERR_PASSWORD_WRONG},
+        .errors = {ERR_FACTOR_ENABLED, ERR_REAUTH_REQUIRED, ERR_PASSWORD_WRONG, ERR_ACCOUNT_LOCKED},
         .command = &totp_mfa_setup_row.row,
     },
     {
@@ -316,7 +316,7 @@ static const struct endpoint totp_endpoints[] = {
         .body = &setup_body_schema,
         .is_body_optional = true,
         .output = &setup_data_schema,
-        .errors = {ERR_FACTOR_ENABLED, ERR_REAUTH_REQUIRED, ERR_PASSWORD_WRONG},
+        .errors = {ERR_FACTOR_ENABLED, ERR_REAUTH_REQUIRED, ERR_PASSWORD_WRONG, ERR_ACCOUNT_LOCKED},
         .command = &totp_mfa_setup_row.row,
     },
     {
@@ -356,7 +356,8 @@ static const struct endpoint totp_endpoints[] = {
         .body = &setup_body_schema,
         .is_body_optional = true,
         .output = &setup_data_schema,
-        .errors = {ERR_FACTOR_ENABLED_2FA, ERR_REAUTH_REQUIRED, ERR_PASSWORD_WRONG},
+        .errors = {ERR_FACTOR_ENABLED_2FA, ERR_REAUTH_REQUIRED, ERR_PASSWORD_WRONG,
+                   ERR_ACCOUNT_LOCKED},
         .command = &totp_2fa_setup_row.row,
     },
     {

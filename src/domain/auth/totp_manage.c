@@ -34,7 +34,6 @@ static enum err manage_prepare(struct request *request) {
 
 static enum err manage_check(const struct store_view *view, const struct command *command,
                              struct outcome *outcome) {
-    (void)outcome;
     const struct totp_row *row = totp_row(command);
     const struct manage_prepared *prepared = command->prepared;
     const struct totp_body *body = command->body;
@@ -43,7 +42,7 @@ static enum err manage_check(const struct store_view *view, const struct command
         return row->missing;
     }
     if (row->needs_password) {
-        enum err err = reauth_check(view, command, &prepared->reauth, false);
+        enum err err = reauth_check(view, command, &prepared->reauth, false, outcome);
         if (err != ERR_OK) {
             return err;
         }
@@ -83,6 +82,7 @@ static void disable_apply(struct store_tx *tx, const struct command *command,
     {                                                                                              \
         .name = name_, .action = "totp.disabled", .resource = "user", .frees_room = true,          \
         .prepare = manage_prepare, .check = manage_check, .apply = disable_apply,                  \
+        .refused = reauth_refused,                                                                 \
     }
 
 const struct totp_row totp_disable_row = {
@@ -131,7 +131,8 @@ const struct totp_row totp_regenerate_row = {
             .resource = "user",
             .prepare = manage_prepare,
             .check = manage_check,
-            .apply = regenerate_apply},
+            .apply = regenerate_apply,
+            .refused = reauth_refused},
     .none = ERR_FACTOR_NONE,
     .needs_password = true,
 };

@@ -130,14 +130,13 @@ static enum err setup_prepare(struct request *request) {
 
 static enum err setup_check(const struct store_view *view, const struct command *command,
                             struct outcome *outcome) {
-    (void)outcome;
     const struct totp_setup *setup = command->prepared;
     struct totp_factor factor;
     enum err err = totp_get_verified(view, command->caller.user_id, command->arena, &factor);
     if (err != ERR_NOT_FOUND) {
         return err == ERR_OK ? totp_row(command)->enabled : err;
     }
-    return reauth_check(view, command, &setup->reauth, true);
+    return reauth_check(view, command, &setup->reauth, true, outcome);
 }
 
 static void setup_reply(const struct command *command, const struct totp_setup *setup,
@@ -184,6 +183,7 @@ static void setup_apply(struct store_tx *tx, const struct command *command,
     {                                                                                              \
         .name = name_, .action = "totp.enroll.initiated", .resource = "user",                      \
         .prepare = setup_prepare, .check = setup_check, .apply = setup_apply,                      \
+        .refused = reauth_refused,                                                                 \
     }
 
 const struct totp_row totp_enroll_row = {

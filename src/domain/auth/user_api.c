@@ -4,6 +4,7 @@
 #include "crypto/hash.h"
 #include "domain/auth/extension.h"
 #include "domain/auth/notices.h"
+#include "domain/auth/reauth.h"
 #include "domain/auth/rules.h"
 #include "domain/auth/tokens.h"
 #include "domain/auth/totp.h"
@@ -275,10 +276,12 @@ static enum err password_prepare(struct request *request) {
 
 static enum err password_change_check(const struct store_view *view, const struct command *command,
                                       struct outcome *outcome) {
-    (void)outcome;
     const struct password_prepared *prepared = command->prepared;
     struct user user;
     enum err err = user_get(view, command->caller.user_id, command->arena, &user);
+    if (err == ERR_OK) {
+        err = reauth_lock_check(view, command, &user, outcome);
+    }
     if (err != ERR_OK) {
         return err;
     }
@@ -312,4 +315,5 @@ const struct command_row password_change_command = {
     .prepare = password_prepare,
     .check = password_change_check,
     .apply = password_apply,
+    .refused = reauth_refused,
 };
