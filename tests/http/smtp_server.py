@@ -4,9 +4,10 @@
         ...                     # server.port, server.mails, server.lines, server.connections
 
 `replies` says what is answered instead of the usual: by verb ('GREETING', 'EHLO', 'STARTTLS',
-'AUTH', 'MAIL', 'RCPT', 'DATA', 'END', 'STORED' (the mail is there), 'RSET', 'QUIT') a list that is used up one by one. An entry
-is a text (each line gets CRLF), bytes (sent as they are), None (the usual), or a function that gets
-the conversation and sends what it likes; DROP closes the connection, HANG answers never.
+'AUTH', 'MAIL', 'RCPT', 'DATA', 'END', 'STORED' (the mail is there), 'RSET', 'QUIT') a list that is
+used up one by one. An entry is a text (each line gets CRLF), bytes (sent as they are), None (the
+usual), or a function that gets the conversation and sends what it likes; DROP closes the
+connection, HANG answers never.
 """
 
 import base64
