@@ -199,9 +199,12 @@ UPDATE_POINT = $(if $(UPDATE_KEY),$(shell openssl pkey -pubin -in $(UPDATE_KEY) 
                  tail -c 65 | od -An -v -tx1 | tr -d ' \n'))
 build/update-key: FORCE
 	@mkdir -p $(@D)
+	@[ -z '$(UPDATE_KEY)' ] || expr '$(UPDATE_POINT)' : '04[0-9a-f]\{128\}$$' >/dev/null || \
+	  { echo 'UPDATE_KEY: $(UPDATE_KEY) holds no public key of P-256' >&2; exit 1; }
 	@printf '%s' '$(UPDATE_POINT)' | cmp -s - $@ || printf '%s' '$(UPDATE_POINT)' >$@
 build/release/src/crypto/bundle_key.o: build/update-key
 build/release/src/crypto/bundle_key.o: OWN_INCLUDES = $(if $(UPDATE_KEY),-DCOFFER_UPDATE_KEY='"$(UPDATE_POINT)"')
+.PHONY: FORCE
 FORCE:
 
 build/coffer: $(release_OBJECTS) $(release_VENDOR)
