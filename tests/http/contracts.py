@@ -20,7 +20,7 @@ AUTHY2_ROWS = {
                                   'auth.login_refuses_strangers_and_wrong_passwords_alike',
                                   'auth.sessions_last_a_day_or_remembered_a_month',
                                   'admin.suspend_and_reactivate',
-                                  'passkeys.a_password_login_asks_for_the_passkey']),
+                                  'passkeys_login.a_password_login_asks_for_the_passkey']),
     4: ('POST', f'{AUTH}/logout', ['auth.logout_kills_all_tokens_of_the_session']),
     5: ('GET', f'{AUTH}/me', ['auth.me', 'orgs.row_26_my_organizations']),
     6: ('GET', f'{AUTH}/sessions', ['auth.sessions_list_and_revoke']),
@@ -36,10 +36,10 @@ AUTHY2_ROWS = {
     15: ('POST', f'{KEYS}/register/complete', ['passkeys.row_15_register_complete',
                                                'passkeys.row_15_validation',
                                                'passkeys.row_15_refuses']),
-    16: ('POST', f'{KEYS}/login/begin', ['passkeys.row_16_login_begin']),
-    17: ('POST', f'{KEYS}/login/complete', ['passkeys.row_17_with_an_address_and_without',
-                                            'passkeys.row_17_validation',
-                                            'passkeys.row_17_refuses']),
+    16: ('POST', f'{KEYS}/login/begin', ['passkeys_login.row_16_login_begin']),
+    17: ('POST', f'{KEYS}/login/complete', ['passkeys_login.row_17_with_an_address_and_without',
+                                            'passkeys_login.row_17_validation',
+                                            'passkeys_login.row_17_refuses']),
     18: ('GET', f'{KEYS}/credentials', ['passkeys.rows_18_to_21_several_passkeys']),
     19: ('DELETE', f'{KEYS}/credentials/{{id}}', ['passkeys.rows_18_to_21_several_passkeys']),
     20: ('PATCH', f'{KEYS}/credentials/{{id}}', ['passkeys.rows_18_to_21_several_passkeys',
@@ -66,9 +66,10 @@ AUTHY2_ROWS = {
 }
 
 AUTHY2_DEFECTS = {
-    1: ('a passkey login verified nothing', ['passkeys.row_15_refuses', 'passkeys.row_17_refuses']),
+    1: ('a passkey login verified nothing', ['passkeys.row_15_refuses',
+                                             'passkeys_login.row_17_refuses']),
     2: ('a code alone logged in', [
-        'passkeys.defect_2_a_begun_passkey_login_is_nothing_to_the_codes',
+        'passkeys_login.defect_2_a_begun_passkey_login_is_nothing_to_the_codes',
         'totp_limits.defect_2_no_session_without_the_password']),
     3: ('the caller chose the clock, codes worked twice', [
         'totp_limits.defect_3_the_callers_clock_does_not_count',
@@ -98,7 +99,7 @@ AUTHY2_DEFECTS = {
     21: ('replies told who has an account', [
         'auth.defect_21_unknown_accounts_take_as_long',
         'auth.lockout_does_not_tell_which_accounts_exist',
-        'passkeys.defect_21_begin_does_not_tell_who_is_there',
+        'passkeys_login.defect_21_begin_does_not_tell_who_is_there',
         'totp_limits.defect_21_only_the_right_password_shows_that_there_is_a_factor',
         'mail.asking_for_a_reset_tells_nothing']),
     22: ('limits became 500, no lockout', [
