@@ -6,8 +6,8 @@ import subprocess
 
 import harness
 from bundle import UPDATE, make
-from harness import check, check_equal, check_status
-from server import Server, release_path
+from harness import check, check_equal, check_in, check_status
+from server import ROOT, Server, release_path
 
 SETTINGS = {'rate.enabled': 'false'}
 MACHINE = {'INIT_SLOTS_OF_COFFER': '1'}  # what PID 1 says to its child
@@ -37,6 +37,22 @@ def test_upload_and_install():
     reply = client.post(UPDATE + '/install', {})
     check_status(reply, 202)
     check_equal(reply.data['update']['state'], 'requested')
+    check_equal(server.process.wait(30), EXIT_UPDATE)
+
+
+def test_sent_by_the_script():
+    server = Server(SETTINGS, environment=MACHINE).start()
+    client = server.admin()
+    bundle = make(server.folder)
+    command = [os.path.join(ROOT, 'image/send'), bundle.path,
+               f'https://localhost:{server.https_port}']
+    run = subprocess.run(command + ['no-token', '-k'], capture_output=True, text=True, timeout=60)
+    check(run.returncode != 0 and 'INVALID_TOKEN' in run.stderr, run.stdout + run.stderr)
+    check_equal(client.get(UPDATE).data['update'], None)
+    run = subprocess.run(command + [client.token, '-k'], capture_output=True, text=True,
+                         timeout=60)
+    check_equal(run.returncode, 0, run.stderr)
+    check_in('"state":"requested"', run.stdout)
     check_equal(server.process.wait(30), EXIT_UPDATE)
 
 
