@@ -14,6 +14,7 @@ import ipaddress
 import json
 import re
 
+MAILS_PER_HOUR_MAX = 3  # for one purpose
 PAIR_FAILURES_MAX = 5
 ACCOUNT_FAILURES_MAX = 20
 DAY_SECONDS = 86400
@@ -209,6 +210,7 @@ class Model:
         self.refreshes = {}
         self.failures = {}  # (email, address) and (email, None)
         self.locked = set()
+        self.confirmations = {}  # mails sent, by address
         self.kept = {}
         self.events = {}    # by request id
         self.session_ids = set()
@@ -347,8 +349,8 @@ class Model:
         self.emails[email] = user
         session = self._session_open(user, request, False)
         self._note(request, 'user.register', 'user', user, 'success', actor=user,
-                   tables={'users', 'sessions', 'refresh_tokens', 'link_tokens', 'outbox',
-                           'login_failures'} | self._device(user, request))
+                   tables={'users', 'sessions', 'refresh_tokens'} |
+                   self._confirmation(email) | self._device(user, request))
         return self._executed(201, learn=('tokens', user, session))
 
     @staticmethod
@@ -447,6 +449,12 @@ class Model:
             return set()
         user.devices.add(device)
         return {'devices'}
+
+    def _confirmation(self, email):
+        """What a mail to confirm the address writes: so many an hour, whoever owns it."""
+        self.confirmations[email] = self.confirmations.get(email, 0) + 1
+        is_sent = self.confirmations[email] <= MAILS_PER_HOUR_MAX
+        return {'link_tokens', 'outbox', 'login_failures'} if is_sent else set()
 
     def _fail(self, key, limit):
         self.failures[key] = self.failures.get(key, 0) + 1
@@ -648,9 +656,17 @@ class Model:
         if repeated is not None:
             return repeated
         user = session.user
+        pair, whole = (user.email, address_text(request.address)), (user.email, None)
+        if pair in self.locked or whole in self.locked:
+            self._note(request, 'user.password_change', 'user', None, 'refused', 'ACCOUNT_LOCKED',
+                       actor=user, session=session)
+            return Answer(423, 'ACCOUNT_LOCKED', 'ACCOUNT_LOCKED', learn=('lock',))
         if body['current_password'] != user.password:
+            self._fail(pair, PAIR_FAILURES_MAX + (self.canary == 'lock-after-six'))
+            self._fail(whole, ACCOUNT_FAILURES_MAX)
             self._note(request, 'user.password_change', 'user', None, 'refused',
-                       'AUTHENTICATION_ERROR', actor=user, session=session)
+                       'AUTHENTICATION_ERROR', actor=user, session=session,
+                       tables=('login_failures',))
             return Answer(401, 'AUTHENTICATION_ERROR', 'INVALID_CURRENT_PASSWORD')
         user.password = body['new_password']
         user.version += 1
