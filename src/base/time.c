@@ -91,23 +91,56 @@ static struct time_fields split_for_text(int64_t time_us) {
     return fields;
 }
 
-static void format_date_and_time(const struct time_fields *fields, struct buf *out) {
-    buf_printf(out, "%04d-%02d-%02dT%02d:%02d:%02d", fields->year, fields->month, fields->day,
-               fields->hour, fields->minute, fields->second);
+/* Replies are full of times: no printf here. */
+enum { TIME_TEXT_MAX = 32 };
+
+static char *digits_put(char *at, int32_t value, uint32_t digits) {
+    for (uint32_t left = digits; left > 0; left -= 1) {
+        at[left - 1] = (char)('0' + value % 10);
+        value /= 10;
+    }
+    return at + digits;
+}
+
+static char *text_put(char *at, const char *text) {
+    while (*text != '\0') {
+        *at = *text;
+        at += 1;
+        text += 1;
+    }
+    return at;
+}
+
+/* hh:mm:ss */
+static char *clock_put(char *at, const struct time_fields *fields) {
+    at = digits_put(at, fields->hour, 2);
+    at = digits_put(text_put(at, ":"), fields->minute, 2);
+    return digits_put(text_put(at, ":"), fields->second, 2);
+}
+
+static char *date_and_time_put(char *at, const struct time_fields *fields) {
+    at = digits_put(at, fields->year, 4);
+    at = digits_put(text_put(at, "-"), fields->month, 2);
+    at = digits_put(text_put(at, "-"), fields->day, 2);
+    return clock_put(text_put(at, "T"), fields);
 }
 
 void time_format_rfc3339(int64_t time_us, struct buf *out) {
+    char text[TIME_TEXT_MAX];
     struct time_fields fields = split_for_text(time_us);
-    format_date_and_time(&fields, out);
-    buf_printf(out, ".%06dZ", fields.microsecond);
+    char *at = text_put(date_and_time_put(text, &fields), ".");
+    at = text_put(digits_put(at, fields.microsecond, 6), "Z");
+    buf_put(out, text, (size_t)(at - text));
 }
 
 void time_format_naive(int64_t time_us, struct buf *out) {
+    char text[TIME_TEXT_MAX];
     struct time_fields fields = split_for_text(time_us);
-    format_date_and_time(&fields, out);
+    char *at = date_and_time_put(text, &fields);
     if (fields.microsecond != 0) {
-        buf_printf(out, ".%06d", fields.microsecond);
+        at = digits_put(text_put(at, "."), fields.microsecond, 6);
     }
+    buf_put(out, text, (size_t)(at - text));
 }
 
 void time_format_offset(int64_t time_us, struct buf *out) {
@@ -119,9 +152,14 @@ void time_format_http(int64_t time_us, struct buf *out) {
     static const char weekdays[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
     static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                        "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    char text[TIME_TEXT_MAX];
     struct time_fields fields = split_for_text(time_us);
-    buf_printf(out, "%s, %02d %s %04d %02d:%02d:%02d GMT", weekdays[fields.weekday], fields.day,
-               months[fields.month - 1], fields.year, fields.hour, fields.minute, fields.second);
+    char *at = text_put(text_put(text, weekdays[fields.weekday]), ", ");
+    at = text_put(digits_put(at, fields.day, 2), " ");
+    at = text_put(text_put(at, months[fields.month - 1]), " ");
+    at = clock_put(text_put(digits_put(at, fields.year, 4), " "), &fields);
+    at = text_put(at, " GMT");
+    buf_put(out, text, (size_t)(at - text));
 }
 
 /* Takes exactly `digits` decimal digits off the front. */
