@@ -49,7 +49,8 @@ class Walk:
         os.mkdir(self.path('build'))
         for name in ('kernel', 'vendor'):
             os.symlink(os.path.join(ROOT, 'build', name), self.path(f'build/{name}'))
-        shutil.copytree(os.path.join(ROOT, 'build/release'), self.path('build/release'))
+        for name in ('release', 'arm64'):
+            shutil.copytree(os.path.join(ROOT, 'build', name), self.path(f'build/{name}'))
         for name in os.listdir(os.path.join(ROOT, 'build')):
             if name.startswith('setup-'):
                 shutil.copy2(os.path.join(ROOT, 'build', name), self.path(f'build/{name}'))
