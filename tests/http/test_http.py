@@ -386,7 +386,7 @@ def test_gzip_when_accepted(server):
     check(len(packed.body) < len(plain.body) / 2, 'gzip saves less than half')
     check_equal(gzip.decompress(packed.body), plain.body)
     # Packed when first asked for, kept from then on.
-    for path in ('/docs', '/docs.css', '/setup', '/setup.js'):
+    for path in ('/docs', '/docs/docs.css', '/setup', '/setup/setup.js', '/link.js'):
         bodies = [gzip.decompress(client.get(path, headers={'Accept-Encoding': 'gzip'}).body)
                   for _ in range(2)]
         check_equal(bodies, 2 * [client.get(path).body], path)
