@@ -76,7 +76,7 @@ static bool is_started_by_our_loader(void) {
     if (file_read("/proc/cmdline", memory, sizeof memory, &rest) != ERR_OK) {
         return false;
     }
-    rest = str_trim(rest);
+    rest = str_split(&rest, '\n');
     while (!str_is_none(rest)) {
         if (str_equal(str_split(&rest, ' '), STR(LOADER_WORD))) {
             return true;
