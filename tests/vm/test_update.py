@@ -116,7 +116,9 @@ def good_update_stays(kind):
         machine.login(ada)
         confirmed(machine)
         machine.power_off()
-        check_equal(machine.slots(), [{'SPARE.EFI', 'VERSION'}, {'BOOTX64.EFI', 'VERSION'}])
+        spare, used = machine.slots()
+        used -= {'NEXT'}  # what a BIOS' loader was told, and has taken back
+        check_equal((spare, used), ({'SPARE.EFI', 'VERSION'}, {'BOOTX64.EFI', 'VERSION'}))
         machine.start()  # by itself now
         check_equal(machine.version(), NEW)
         check('is on trial' not in machine.console(), 'the trial is over')
