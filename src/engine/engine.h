@@ -85,12 +85,9 @@ int64_t engine_started_us(const struct engine *engine); /* wall clock */
 struct sysinfo_source *engine_sysinfo(const struct engine *engine);
 uint32_t engine_queue_length(const struct engine *engine);
 
-/* Generated when first asked for; constant afterwards. STR_NONE: no memory. */
-struct str engine_openapi(struct engine *engine);
-struct str engine_docs(struct engine *engine);
-/* Of the texts that were asked for; STR_NONE before. */
-struct str engine_openapi_gzip(const struct engine *engine);
-struct str engine_docs_gzip(const struct engine *engine);
+/* Generated when first asked for; constant afterwards. */
+struct page *engine_openapi(struct engine *engine);
+struct page *engine_docs(struct engine *engine);
 
 /* ---- for the parts of the engine ---- */
 
