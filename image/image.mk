@@ -10,7 +10,8 @@
 #   build/image/coffer.raw     disk: two slots for the kernel, one partition for the data
 #   build/image/coffer.qcow2   the same disk, compressed
 #   build/image/coffer.iso     optical medium or stick
-#   build/image/coffer-oci     container image as OCI layout, and .tar of it for `docker load`
+#   build/image/coffer-oci     container image as OCI layout, for amd64 and arm64
+#   build/image/coffer-oci-amd64.tar, coffer-oci-arm64.tar     each for `docker load`
 #   build/image/coffer.spdx.json, SHA256SUMS
 #   build/image/coffer.bundle  signed update, see image/bundle
 #
@@ -32,7 +33,7 @@ SIGNING_KEY ?=
 VERSION_MIN ?= 0.0.0
 
 IMAGE_FILES := $(addprefix $(IMAGE)/,vmlinux vmlinux-mmio bzImage coffer.cpio coffer.efi \
-                 coffer.qcow2 coffer.iso coffer-oci.tar)
+                 coffer.qcow2 coffer.iso coffer-oci-amd64.tar coffer-oci-arm64.tar)
 
 .PHONY: image vm test-vm bench-vm image-files bundle
 image:
@@ -50,7 +51,7 @@ vm:
 
 test-vm:
 	@tests/setup build image vm
-	@$(MAKE) --no-print-directory image-files update-files
+	@$(MAKE) --no-print-directory image-files update-files arm64-files
 	@tests/vm/all
 
 bench-vm:
@@ -111,10 +112,12 @@ $(IMAGE)/coffer.iso: image/iso $(IMAGE)/coffer.efi
 	@echo 'iso     $@'
 	@image/iso $(IMAGE)/coffer.efi $@
 
-$(IMAGE)/coffer-oci.tar: image/oci build/coffer $(CERTIFICATES)
-	@echo 'oci     $@'
+$(IMAGE)/coffer-oci-amd64.tar $(IMAGE)/coffer-oci-arm64.tar &: image/oci build/coffer \
+  build/arm64/coffer $(CERTIFICATES)
+	@echo 'oci     $(IMAGE)/coffer-oci'
 	@mkdir -p $(@D)
-	@image/oci build/coffer $(CERTIFICATES) $(COFFER_VERSION) $(IMAGE)/coffer-oci
+	@image/oci $(CERTIFICATES) $(COFFER_VERSION) $(IMAGE)/coffer-oci amd64=build/coffer \
+	  arm64=build/arm64/coffer
 
 bundle: $(IMAGE)/coffer.efi
 	@image/bundle --key '$(SIGNING_KEY)' --version $(COFFER_VERSION) --min $(VERSION_MIN) \
@@ -141,8 +144,8 @@ $(UPDATE_TESTS)/%/coffer: $(release_OBJECTS) $(release_VENDOR)
 	  mkdir -p $(@D)/$$(dirname $$source) && \
 	  $(release_CC) $(release_CFLAGS) $(VARIANT_FLAGS) -c $$source -o $(@D)/$${source%.c}.o || exit 1; \
 	done
-	@musl-gcc $(LINK_FLAGS) -o $@ $(LINK_HEAD) $(VARIANT_SOURCES:%.c=$(@D)/%.o) \
-	  $(filter-out $(VARIANT_SOURCES:%.c=build/release/%.o),$(release_OBJECTS)) $(LINK_TAIL)
+	@$(call product_link,release,$@,$(VARIANT_SOURCES:%.c=$(@D)/%.o) \
+	  $(filter-out $(VARIANT_SOURCES:%.c=build/release/%.o),$(release_OBJECTS)))
 	@strip --strip-all $@
 
 $(UPDATE_TESTS)/%.efi: $(UPDATE_TESTS)/%/coffer build/kernel/universal.stamp | $(IMAGE)/coffer.efi
@@ -163,6 +166,13 @@ $(UPDATE_TESTS)/new.bundle: image/bundle $(UPDATE_TESTS)/new.efi
 # A kernel without /init: it panics.
 $(UPDATE_TESTS)/bad.bundle: image/bundle $(IMAGE)/bzImage
 	@image/bundle --key tests/keys/update.pem --version 8.0.0 $(IMAGE)/bzImage $@
+
+# --- for tests of the other architecture -------------------------------------------------------
+
+.PHONY: arm64-files
+arm64-files: build/coffer build/arm64/coffer build/arm64/tests/coffer \
+  $(TEST_SOURCES:%.c=build/arm64-plain/%) \
+  build/arm64-plain/tests/vm/filter_dump build/plain/tests/vm/filter_dump
 
 # --- papers ----------------------------------------------------------------------------------
 

@@ -64,7 +64,7 @@ flags   := $(options) $(FLAVOUR_CFLAGS) $(if $(filter asan,$(FLAVOUR)),$(sanitiz
 
 $(library): $(objects)
 	@rm -f $@.new
-	@$(AR) Dcrs $@.new $^
+	@$(FLAVOUR_TOOLS)ar Dcrs $@.new $^
 	@mv $@.new $@
 
 $(object_dir)/%.o: $(source_dir)/%.c $(stamp) vendor/build.mk vendor/flavours.mk

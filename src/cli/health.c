@@ -40,13 +40,6 @@ static bool target_parse(struct str text, struct health_target *target) {
            target->path.len <= HEALTH_PATH_BYTES_MAX && !str_has_byte(target->path, ' ');
 }
 
-/* 127.0.0.0/8 and ::1 */
-static bool is_loopback(struct net_address address) {
-    static const struct str networks = {"127.0.0.0/8,::1", 15};
-    static struct net_list list;
-    return net_list_parse(networks, &list) && net_list_has(&list, address);
-}
-
 static int connect_to(struct net_address address, uint16_t port) {
     struct timeval limit = {.tv_sec = HEALTH_TIMEOUT_S};
     union socket_address to;
@@ -149,7 +142,7 @@ int cli_health(struct cli_options *options) {
     }
     int fd = -1;
     for (uint32_t index = 0; index < target.url.address_count && fd < 0; index++) {
-        if (!is_loopback(target.url.addresses[index])) {
+        if (!net_address_is_loopback(target.url.addresses[index])) {
             cli_fail(
                 "coffer health asks the server on this machine: localhost, 127.0.0.1 or [::1]");
             return CLI_EXIT_USAGE;

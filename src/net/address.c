@@ -319,6 +319,40 @@ static bool has_prefix(struct net_address address, struct net_address prefix, ui
     return more == 0 || (address.bytes[bytes] ^ prefix.bytes[bytes]) >> (8 - more) == 0;
 }
 
+#define IPV4(a, b, c, d)                                                                           \
+    {                                                                                              \
+        { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, a, b, c, d }                                   \
+    }
+#define IPV6(a, b, c, d)                                                                           \
+    {                                                                                              \
+        { a, b, c, d }                                                                             \
+    }
+
+/* IANA's registries of special-purpose addresses (RFC 6890). Of IPv6 only 2000::/3 is given out at
+ * all, and of that these are not. */
+bool net_address_is_public(struct net_address address) {
+    static const struct {
+        struct net_address prefix;
+        uint8_t bits;
+    } special[] = {
+        {IPV4(0, 0, 0, 0), 96 + 8},      {IPV4(10, 0, 0, 0), 96 + 8},
+        {IPV4(100, 64, 0, 0), 96 + 10},  {IPV4(127, 0, 0, 0), 96 + 8},
+        {IPV4(169, 254, 0, 0), 96 + 16}, {IPV4(172, 16, 0, 0), 96 + 12},
+        {IPV4(192, 0, 0, 0), 96 + 24},   {IPV4(192, 0, 2, 0), 96 + 24},
+        {IPV4(192, 88, 99, 0), 96 + 24}, {IPV4(192, 168, 0, 0), 96 + 16},
+        {IPV4(198, 18, 0, 0), 96 + 15},  {IPV4(198, 51, 100, 0), 96 + 24},
+        {IPV4(203, 0, 113, 0), 96 + 24}, {IPV4(224, 0, 0, 0), 96 + 3},
+        {IPV6(0x20, 0x01, 0, 0), 23},    {IPV6(0x20, 0x01, 0x0D, 0xB8), 32},
+        {IPV6(0x20, 0x02, 0, 0), 16}, /* 6to4 */
+        {IPV6(0x3F, 0xFF, 0, 0), 20},
+    };
+    bool is_given_out = net_address_is_ipv4(address) || address.bytes[0] >> 5 == 1;
+    for (uint32_t index = 0; index < COUNT_OF(special) && is_given_out; index++) {
+        is_given_out = !has_prefix(address, special[index].prefix, special[index].bits);
+    }
+    return is_given_out;
+}
+
 bool net_list_has(const struct net_list *list, struct net_address address) {
     for (uint32_t index = 0; index < list->count; index++) {
         if (has_prefix(address, list->rows[index].address, list->rows[index].bits)) {

@@ -10,6 +10,9 @@
 struct net_address net_address_from_ipv4(const uint8_t bytes[4]);
 bool net_address_is_ipv4(struct net_address address);
 bool net_address_equal(struct net_address a, struct net_address b);
+/* One that everybody can reach: none of this machine, of networks that belong to whoever uses them,
+ * of groups, of documentation, nor one that a gateway would turn into such a one. */
+bool net_address_is_public(struct net_address address);
 /* What one customer of an access provider holds: an IPv4 address, an IPv6 /64. */
 struct net_address net_address_subscriber(struct net_address address);
 

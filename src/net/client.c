@@ -16,7 +16,10 @@ enum { RECORDS_PER_TICK = 16 }; /* of TLS, in one go: a fast peer does not hold 
 
 static void socket_drop(struct client *client) {
     if (client->watch.fd >= 0) {
-        loop_watch_remove(client->world->loop, &client->watch);
+        if (!client->is_hung) {
+            loop_watch_remove(client->world->loop, &client->watch);
+        }
+        client->is_hung = false;
         (void)close(client->watch.fd);
         client->watch.fd = -1;
     }
@@ -37,16 +40,17 @@ static void client_drop(struct client *client) {
 }
 
 /* HOST port N: what */
-static void problem_set(struct client *client, const char *what) {
+static void problem_set(struct client *client, enum client_fault fault, const char *what) {
+    client->fault = fault;
     struct buf out = buf_over(client->problem, sizeof client->problem - 1);
     buf_printf(&out, "%.*s port %u: ", (int)client->host_len, client->host, client->port);
     buf_put_c(&out, what);
     client->problem[out.len] = '\0';
 }
 
-static void client_fail(struct client *client, const char *what) {
+static void client_fail(struct client *client, enum client_fault fault, const char *what) {
     CHECK(client->state != CLIENT_CLOSED);
-    problem_set(client, what);
+    problem_set(client, fault, what);
     client_drop(client);
     client->handler->on_end(client, client->problem);
 }
@@ -56,7 +60,7 @@ void client_close(struct client *client) {
     if (client->state == CLIENT_CLOSED) {
         return;
     }
-    if (client->state == CLIENT_OPEN && client->tls != NULL) {
+    if (client->state == CLIENT_OPEN && client->tls != NULL && client->watch.fd >= 0) {
         tls_close(client->tls);
         const uint8_t *record = tls_record_out(client->tls, &bytes);
         if (record != NULL) {
@@ -145,9 +149,13 @@ static bool socket_fill(struct client *client) {
     return true;
 }
 
+/* Nothing to watch once the peer has ended it and only the owner's reading is left. */
 static void watch_update(struct client *client) {
     uint32_t room = 0;
     uint32_t events = 0;
+    if (client->watch.fd < 0 || client->is_hung) {
+        return;
+    }
     events |= !client->has_ended && read_place(client, &room) != NULL ? (uint32_t)LOOP_READ : 0;
     events |= unsent(client).len > 0 ? (uint32_t)LOOP_WRITE : 0;
     loop_watch_change(client->world->loop, &client->watch, events);
@@ -171,7 +179,7 @@ static enum err handshake_start(struct client *client) {
                                clock_wall_us(), &what);
     }
     if (tls == NULL) {
-        problem_set(client, what);
+        problem_set(client, CLIENT_FAULT_TLS, what);
         return ERR_CRYPTO;
     }
     client->tls = tls;
@@ -192,9 +200,15 @@ enum err client_secure(struct client *client) {
 /* --- an open connection ------------------------------------------------------------------------
  */
 
-static const char *reading_problem(const struct client *client) {
+static void open_fail(struct client *client) {
     const char *what = client->tls != NULL ? tls_client_problem(client->tls) : NULL;
-    return what != NULL ? what : "the server closed the connection";
+    bool is_in_order = client->tls != NULL ? tls_is_closed(client->tls) : !client->is_broken;
+    if (what != NULL) {
+        client_fail(client, CLIENT_FAULT_TLS, what);
+    } else {
+        client_fail(client, is_in_order ? CLIENT_FAULT_END : CLIENT_FAULT_BROKEN,
+                    "the server closed the connection");
+    }
 }
 
 /* The owner's callback may have closed the connection, and even opened another one. */
@@ -210,10 +224,12 @@ static void open_step(struct client *client) {
     if (!is_same(client, open_number)) {
         return;
     }
-    if (is_over) {
-        client_fail(client, reading_problem(client));
-    } else {
+    if (!is_over) {
         watch_update(client);
+    } else if (client_read(client).len == 0) {
+        open_fail(client);
+    } else {
+        socket_drop(client); /* the owner reads the rest when it can */
     }
 }
 
@@ -233,9 +249,11 @@ static void handshake_step(struct client *client) {
     CHECK(client->state == CLIENT_HANDSHAKE);
     const char *what = tls_client_problem(client->tls);
     if (what != NULL || tls_is_closed(client->tls)) {
-        client_fail(client, what != NULL ? what : "the server ended TLS before it began");
+        client_fail(client, CLIENT_FAULT_TLS,
+                    what != NULL ? what : "the server ended TLS before it began");
     } else if (client->has_ended) {
-        client_fail(client, "the server closed the connection when TLS was to begin");
+        client_fail(client, CLIENT_FAULT_TLS,
+                    "the server closed the connection when TLS was to begin");
     } else if (tls_is_open(client->tls)) {
         tls_client_handshake_finish(client->tls);
         opened(client);
@@ -247,16 +265,45 @@ static void handshake_step(struct client *client) {
 /* A broken connection may still hold what the server said before: a refusal in the middle of our
  * message, for one. So it is read first, and the break counts as the end. */
 static void bytes_move(struct client *client) {
-    bool is_whole = socket_flush(client);
-    is_whole = socket_fill(client) && is_whole;
-    /* The engine may have an answer at once: the next flight of the handshake, or an alert. */
-    is_whole = socket_flush(client) && is_whole;
-    client->has_ended = client->has_ended || !is_whole;
+    if (client->watch.fd >= 0) {
+        bool is_whole = socket_flush(client);
+        is_whole = socket_fill(client) && is_whole;
+        /* The engine may have an answer at once: the next flight of the handshake, or an alert. */
+        is_whole = socket_flush(client) && is_whole;
+        client->is_broken = client->is_broken || !is_whole;
+        client->has_ended = client->has_ended || !is_whole;
+    }
     if (client->state == CLIENT_HANDSHAKE) {
         handshake_step(client);
     } else {
         open_step(client);
     }
+}
+
+/* The loop tells of a broken connection again and again, and there is no room to read it to its
+ * end: so it is not watched until the owner has read. */
+static void hang(struct client *client) {
+    uint32_t room = 0;
+    bool is_stuck = client->state == CLIENT_OPEN && client->watch.fd >= 0 && !client->has_ended &&
+                    read_place(client, &room) == NULL;
+    if (is_stuck) {
+        loop_watch_remove(client->world->loop, &client->watch);
+        client->is_hung = true;
+    }
+}
+
+/* The owner wants to go on reading. */
+static void again(struct client *client) {
+    if (client->is_hung) {
+        client->is_hung = false;
+        if (loop_watch_add(client->world->loop, &client->watch, 0) != ERR_OK) {
+            (void)close(client->watch.fd);
+            client->watch.fd = -1;
+            client_fail(client, CLIENT_FAULT_BROKEN, "no more descriptors can be watched");
+            return;
+        }
+    }
+    bytes_move(client);
 }
 
 /* --- addresses ---------------------------------------------------------------------------------
@@ -278,6 +325,11 @@ static const char *connect_problem(int error) {
     default:
         return "no answer; does a firewall block the port?";
     }
+}
+
+static void connect_fail(struct client *client, int error) {
+    client_fail(client, error == ETIMEDOUT ? CLIENT_FAULT_TIMEOUT : CLIENT_FAULT_CONNECT,
+                connect_problem(error));
 }
 
 /* One after the other until one is on its way; false when none is left. */
@@ -308,7 +360,7 @@ static void address_next(struct client *client, int error) {
     socket_drop(client);
     client->address_index += 1;
     if (!address_try(client, &error)) {
-        client_fail(client, connect_problem(error));
+        connect_fail(client, error);
     }
 }
 
@@ -330,7 +382,7 @@ static void connected(struct client *client) {
 
 static void on_ready(struct loop_watch *watch, uint32_t events) {
     struct client *client = (struct client *)(void *)watch;
-    (void)events;
+    uint32_t open_number = client->open_number;
     switch (client->state) {
     case CLIENT_CONNECTING:
         connected(client);
@@ -338,6 +390,9 @@ static void on_ready(struct loop_watch *watch, uint32_t events) {
     case CLIENT_HANDSHAKE:
     case CLIENT_OPEN:
         bytes_move(client);
+        if ((events & LOOP_HANGUP) != 0 && is_same(client, open_number)) {
+            hang(client);
+        }
         return;
     case CLIENT_CLOSED:
     case CLIENT_RESOLVING:
@@ -358,17 +413,49 @@ static const char *resolve_problem(enum err err) {
                                "/etc/resolv.conf)";
 }
 
+static bool reach_allows(enum client_reach reach, struct net_address address) {
+    switch (reach) {
+    case CLIENT_ANYWHERE:
+        return true;
+    case CLIENT_PUBLIC:
+        return net_address_is_public(address);
+    case CLIENT_LOOPBACK:
+        return net_address_is_loopback(address);
+    }
+    return false;
+}
+
+/* Keeps the addresses that may be connected to. */
+static void addresses_judge(struct client *client) {
+    struct dns_addresses *addresses = &client->addresses;
+    uint32_t count = 0;
+    for (uint32_t index = 0; index < addresses->count; index++) {
+        if (reach_allows(client->reach, addresses->rows[index])) {
+            addresses->rows[count] = addresses->rows[index];
+            count += 1;
+        }
+    }
+    addresses->count = count;
+}
+
 static void resolved(struct client *client, enum err err) {
     int error = 0;
     CHECK(client->state == CLIENT_RESOLVING);
     if (err != ERR_OK) {
-        client_fail(client, resolve_problem(err));
+        client_fail(client, CLIENT_FAULT_NAME, resolve_problem(err));
+        return;
+    }
+    addresses_judge(client);
+    if (client->addresses.count == 0) {
+        client_fail(client, CLIENT_FAULT_REACH,
+                    client->reach == CLIENT_LOOPBACK ? "that is not this machine"
+                                                     : "that is not a public address");
         return;
     }
     client->state = CLIENT_CONNECTING;
     client->address_index = 0;
     if (!address_try(client, &error)) {
-        client_fail(client, connect_problem(error));
+        connect_fail(client, error);
     }
 }
 
@@ -391,6 +478,12 @@ static void resolve_start(struct client *client) {
     loop_timer_set(client->world->loop, &client->timer, client->deadline_us);
 }
 
+static void deadline_arm(struct client *client) {
+    loop_timer_set(client->world->loop, &client->timer,
+                   client->is_again_wanted ? loop_now_us(client->world->loop)
+                                           : client->deadline_us);
+}
+
 static void on_due(struct loop_timer *timer) {
     struct client *client =
         (struct client *)(void *)((char *)timer - offsetof(struct client, timer));
@@ -399,17 +492,24 @@ static void on_due(struct loop_timer *timer) {
         if (client->request.slot == NULL) {
             resolve_start(client);
         } else {
-            client_fail(client, resolve_problem(ERR_UNAVAILABLE));
+            client_fail(client, CLIENT_FAULT_NAME, resolve_problem(ERR_UNAVAILABLE));
         }
         return;
     case CLIENT_CONNECTING:
         address_next(client, ETIMEDOUT);
         return;
     case CLIENT_HANDSHAKE:
-        client_fail(client, "the server does not answer to the beginning of TLS");
+        client_fail(client, CLIENT_FAULT_TIMEOUT,
+                    "the server does not answer to the beginning of TLS");
         return;
     case CLIENT_OPEN:
-        client_fail(client, "the server does not answer");
+        if (client->is_again_wanted) {
+            client->is_again_wanted = false;
+            deadline_arm(client);
+            again(client);
+        } else {
+            client_fail(client, CLIENT_FAULT_TIMEOUT, "the server does not answer");
+        }
         return;
     case CLIENT_CLOSED:
         break;
@@ -421,18 +521,23 @@ static void on_due(struct loop_timer *timer) {
  */
 
 void client_open(struct client *client, const struct client_world *world,
-                 const struct client_handler *handler, struct str host, uint16_t port, bool is_tls,
+                 const struct client_handler *handler, const struct client_target *target,
                  int64_t deadline_us) {
     CHECK(client->state == CLIENT_CLOSED);
-    CHECK(host.len > 0);
-    CHECK(host.len < sizeof client->host);
+    CHECK(target->host.len > 0);
+    CHECK(target->host.len < sizeof client->host);
     client->world = world;
     client->handler = handler;
-    memcpy(client->host, host.data, host.len);
-    client->host_len = host.len;
-    client->port = port;
-    client->is_tls_wanted = is_tls;
+    client->fault = CLIENT_FAULT_NONE;
+    memcpy(client->host, target->host.data, target->host.len);
+    client->host_len = target->host.len;
+    client->port = target->port;
+    client->reach = target->reach;
+    client->is_tls_wanted = target->is_tls;
     client->has_ended = false;
+    client->is_broken = false;
+    client->is_hung = false;
+    client->is_again_wanted = false;
     client->open_number += 1;
     client->deadline_us = deadline_us;
     client->tls = NULL;
@@ -450,7 +555,13 @@ void client_open(struct client *client, const struct client_world *world,
 void client_deadline_set(struct client *client, int64_t deadline_us) {
     CHECK(client->state == CLIENT_OPEN || client->state == CLIENT_HANDSHAKE);
     client->deadline_us = deadline_us;
-    loop_timer_set(client->world->loop, &client->timer, deadline_us);
+    deadline_arm(client);
+}
+
+void client_again(struct client *client) {
+    CHECK(client->state == CLIENT_OPEN);
+    client->is_again_wanted = true;
+    deadline_arm(client);
 }
 
 struct str client_read(const struct client *client) {

@@ -26,6 +26,34 @@ enum client_state {
     CLIENT_OPEN,
 };
 
+/* Where a connection may lead. Judged by the addresses that are connected to, so a name that means
+ * something else the second time it is asked changes nothing. */
+enum client_reach {
+    CLIENT_ANYWHERE,
+    CLIENT_PUBLIC,   /* not into this machine or its networks: the target is somebody else's wish */
+    CLIENT_LOOPBACK, /* this machine only */
+};
+
+/* What kind of thing went wrong; the sentence says more. */
+enum client_fault {
+    CLIENT_FAULT_NONE,
+    CLIENT_FAULT_NAME,    /* no address */
+    CLIENT_FAULT_REACH,   /* no address that the reach allows */
+    CLIENT_FAULT_CONNECT, /* no connection */
+    CLIENT_FAULT_TLS,
+    CLIENT_FAULT_TIMEOUT,
+    CLIENT_FAULT_END,    /* the peer has ended it in order: with TLS it has said so */
+    CLIENT_FAULT_BROKEN, /* it ended otherwise */
+};
+
+struct client_target {
+    struct str host; /* a name of at most DNS_NAME_LEN_MAX bytes, or an address (then without TLS:
+                        certificates are checked by name); copied */
+    uint16_t port;
+    bool is_tls;
+    enum client_reach reach;
+};
+
 struct client;
 
 /* Called from the loop only, never from inside a function of this header. Everything here may be
@@ -33,10 +61,11 @@ struct client;
 struct client_handler {
     /* Connected; with TLS the handshake is done, too. Once more after client_secure. */
     void (*on_open)(struct client *client);
-    /* Perhaps there is something to read, or room to write. */
+    /* Perhaps there is something to read, or room to write. Who leaves bytes unread gets no more,
+     * so the peer has to wait, and calls client_again when it is ready for them. */
     void (*on_progress)(struct client *client);
-    /* It is closed, not by us: `why` is a sentence for people, valid during the call. What had
-     * arrived before was offered by on_progress. */
+    /* It is closed, not by us: `why` is a sentence for people, valid during the call; the kind is
+     * client->fault. What had arrived before was read by the owner. */
     void (*on_end)(struct client *client, const char *why);
 };
 
@@ -54,11 +83,16 @@ struct client {
     enum client_state state;
     const struct client_world *world;
     const struct client_handler *handler;
+    enum client_fault fault;
     char host[DNS_NAME_LEN_MAX + 1];
     uint32_t host_len;
     uint16_t port;
+    enum client_reach reach;
     bool is_tls_wanted;
     bool has_ended;       /* the peer sends no more */
+    bool is_broken;       /* and has not said so */
+    bool is_hung;         /* not watched: it is broken, and the owner has not read what is here */
+    bool is_again_wanted; /* by client_again */
     uint32_t open_number; /* of client_open: tells whether a callback has begun anew */
     int64_t deadline_us;
     struct dns_addresses addresses;
@@ -73,10 +107,9 @@ struct client {
     uint8_t out[TLS_OUT_BYTES];
 };
 
-/* `world` and `handler` outlive it; `host` is copied: a name of at most DNS_NAME_LEN_MAX bytes or
- * an address (then without TLS: certificates are checked by name). on_open or on_end follows. */
+/* `world` and `handler` outlive it. on_open or on_end follows. */
 void client_open(struct client *client, const struct client_world *world,
-                 const struct client_handler *handler, struct str host, uint16_t port, bool is_tls,
+                 const struct client_handler *handler, const struct client_target *target,
                  int64_t deadline_us);
 /* TLS from here on. ERR_FORMAT: the peer sent something behind its agreement, so what it said may
  * not be its own words (CVE-2011-0411 and kin): close. ERR_CRYPTO with client->problem: TLS cannot
@@ -87,6 +120,8 @@ void client_close(struct client *client);
 
 /* on_end comes when this time is over. */
 void client_deadline_set(struct client *client, int64_t deadline_us);
+/* on_progress comes once more, from the loop: for an owner that has left bytes unread. */
+void client_again(struct client *client);
 
 /* What has arrived, as far as it lies in one piece; empty = nothing. Valid until the next call. */
 struct str client_read(const struct client *client);

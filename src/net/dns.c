@@ -188,7 +188,11 @@ static void slot_finish(struct dns_slot *slot) {
     struct dns_addresses addresses;
     addresses_merge(slot, &addresses);
     enum err err = slot_result(slot, &addresses);
-    if (err == ERR_OK) {
+    bool is_known =
+        slot->queries[0].result != ERR_UNAVAILABLE && slot->queries[1].result != ERR_UNAVAILABLE;
+    /* Half an answer, the other half being lost, is used but not kept: it may be the half that this
+     * machine has no network for. */
+    if (err == ERR_OK && is_known) {
         uint32_t first_s = slot->queries[0].ttl_s;
         uint32_t second_s = slot->queries[1].ttl_s;
         cache_put(slot->dns, str_from(slot->name, slot->name_len),

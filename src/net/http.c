@@ -1,6 +1,7 @@
 /*
- * The head of a request, in one pass from left to right, allocating nothing. A partial head is
- * parsed again from its start when more bytes have come; the 8 KiB limit bounds that.
+ * The head of a request or of a reply, in one pass from left to right, allocating nothing. A
+ * partial head is parsed again from its start when more bytes have come; the 8 KiB limit bounds
+ * that.
  *
  * Every verdict depends only on the bytes up to the place where it falls. So it does not matter
  * into which pieces the network cuts a head: a prefix is either not complete or already wrong in
@@ -17,6 +18,10 @@
  *   Content-Length twice, as a list, with a sign or blanks        RFC 9112, 6.3
  *   no Host in HTTP/1.1; two, an empty or an impossible one       RFC 9112, 3.2
  *   Host that differs from an absolute target                     stricter than RFC 9112, 3.2.2
+ *
+ * A reply is read as strictly, with two differences: nothing may stand in front of it, and the
+ * blank behind its status may be missing, for there are servers that leave it out and nobody could
+ * read the line in another way.
  */
 #include "net/http.h"
 
@@ -31,6 +36,7 @@ struct reader {
 
 /* What several headers say together; judged when all have been read. */
 struct head_notes {
+    bool is_reply; /* Host and Expect mean nothing there */
     bool has_host;
     bool has_transfer_encoding;
     bool has_foreign_coding; /* a transfer coding other than chunked */
@@ -128,6 +134,43 @@ static enum err request_line_parse(struct reader *in, struct http_head *head) {
     return err != ERR_OK ? err : http_target_parse(target, head);
 }
 
+/* --- status line --- */
+
+/* One more digit of the status. */
+static enum err digit_take(struct reader *in, struct http_head *head) {
+    if (in->at == in->end) {
+        return ERR_AGAIN;
+    }
+    if (*in->at < '0' || *in->at > '9') {
+        return ERR_HTTP_MALFORMED;
+    }
+    head->status = (uint16_t)(head->status * 10 + (*in->at - '0'));
+    in->at += 1;
+    return ERR_OK;
+}
+
+/* RFC 9112, 4 */
+static enum err status_line_parse(struct reader *in, struct http_head *head) {
+    enum err err = version_parse(in, head);
+    if (err == ERR_OK) {
+        err = byte_expect(in, ' ');
+    }
+    for (uint32_t index = 0; index < 3 && err == ERR_OK; index++) {
+        err = digit_take(in, head);
+    }
+    if (err == ERR_OK && (head->status < 100 || head->status > 599)) {
+        err = ERR_HTTP_MALFORMED;
+    }
+    if (err != ERR_OK) {
+        return err;
+    }
+    if (in->at < in->end && *in->at == ' ') {
+        in->at += 1;
+        (void)span_take(in, HTTP_BYTE_VALUE); /* the reason, for people */
+    }
+    return line_end_expect(in);
+}
+
 /* --- headers with a meaning for framing --- */
 
 static enum err host_note(struct str value, struct http_head *head, struct head_notes *notes) {
@@ -223,10 +266,10 @@ static enum err expect_note(struct str value, struct head_notes *notes) {
 static enum err header_note(const struct http_header *header, struct http_head *head,
                             struct head_notes *notes) {
     struct str name = header->name;
-    if (name.len == 4 && str_equal_nocase(name, STR("Host"))) {
+    if (name.len == 4 && !notes->is_reply && str_equal_nocase(name, STR("Host"))) {
         return host_note(header->value, head, notes);
     }
-    if (name.len == 6 && str_equal_nocase(name, STR("Expect"))) {
+    if (name.len == 6 && !notes->is_reply && str_equal_nocase(name, STR("Expect"))) {
         return expect_note(header->value, notes);
     }
     if (name.len == 10 && str_equal_nocase(name, STR("Connection"))) {
@@ -284,7 +327,7 @@ static enum err head_check(struct http_head *head, const struct head_notes *note
     if (notes->has_transfer_encoding && (head->has_length || !is_1_1)) {
         return ERR_HTTP_MALFORMED;
     }
-    if (is_1_1 && !notes->has_host) {
+    if (is_1_1 && !notes->has_host && !notes->is_reply) {
         return ERR_HOST_MISMATCH;
     }
     if (notes->has_foreign_coding) {
@@ -305,6 +348,7 @@ static enum err head_check(struct http_head *head, const struct head_notes *note
 /* Everything but the header slots, which header_count covers. */
 static void head_reset(struct http_head *head) {
     head->method = HTTP_OTHER;
+    head->status = 0;
     head->method_text = STR_NONE;
     head->path = STR_NONE;
     head->query = STR_NONE;
@@ -318,14 +362,14 @@ static void head_reset(struct http_head *head) {
     head->header_count = 0;
 }
 
-static enum err head_read(struct reader *in, struct http_head *head) {
-    struct head_notes notes = {0};
+static enum err head_read(struct reader *in, struct http_head *head, bool is_reply) {
+    struct head_notes notes = {.is_reply = is_reply};
     enum err err = ERR_OK;
-    if (in->at < in->end && *in->at == '\r') {
+    if (!is_reply && in->at < in->end && *in->at == '\r') {
         err = line_end_expect(in);
     }
     if (err == ERR_OK) {
-        err = request_line_parse(in, head);
+        err = is_reply ? status_line_parse(in, head) : request_line_parse(in, head);
     }
     if (err == ERR_OK) {
         err = headers_parse(in, head, &notes);
@@ -333,7 +377,8 @@ static enum err head_read(struct reader *in, struct http_head *head) {
     return err != ERR_OK ? err : head_check(head, &notes);
 }
 
-enum err http_head_parse(struct str bytes, struct http_head *head, uint32_t *head_bytes) {
+static enum err head_parse(struct str bytes, bool is_reply, struct http_head *head,
+                           uint32_t *head_bytes) {
     CHECK(head != NULL);
     CHECK(bytes.data != NULL || bytes.len == 0);
     head_reset(head);
@@ -344,7 +389,7 @@ enum err http_head_parse(struct str bytes, struct http_head *head, uint32_t *hea
     bool is_at_limit = bytes.len >= HTTP_HEAD_BYTES_MAX;
     uint32_t len = is_at_limit ? HTTP_HEAD_BYTES_MAX : bytes.len;
     struct reader in = {.at = bytes.data, .end = bytes.data + len};
-    enum err err = head_read(&in, head);
+    enum err err = head_read(&in, head, is_reply);
     if (err == ERR_AGAIN && is_at_limit) {
         return ERR_HEAD_TOO_LARGE;
     }
@@ -352,4 +397,12 @@ enum err http_head_parse(struct str bytes, struct http_head *head, uint32_t *hea
         *head_bytes = (uint32_t)(in.at - bytes.data);
     }
     return err;
+}
+
+enum err http_head_parse(struct str bytes, struct http_head *head, uint32_t *head_bytes) {
+    return head_parse(bytes, false, head, head_bytes);
+}
+
+enum err http_reply_head_parse(struct str bytes, struct http_head *head, uint32_t *head_bytes) {
+    return head_parse(bytes, true, head, head_bytes);
 }

@@ -30,6 +30,7 @@ struct http_header {
  * is a constant, "/" or "*". Slots of `headers` behind header_count are not initialised. */
 struct http_head {
     enum http_method method;
+    uint16_t status; /* of a reply, which has neither method, path, query nor host */
     struct str method_text;
     struct str
         path; /* from "/" up to "?", still percent-encoded (valid, no %00); "*" for OPTIONS */
@@ -60,6 +61,14 @@ struct str http_header(const struct http_head *head, struct str name);
  * before the error: good enough for a log line, not for an answer.
  */
 enum err http_head_parse(struct str bytes, struct http_head *head, uint32_t *head_bytes);
+
+/*
+ * The same for the head of a reply. Interim replies (1xx) are heads like others. The framing is as
+ * the head says it: whether a body follows at all, who has asked must know (RFC 9112, 6.3).
+ *   ERR_AGAIN, ERR_HTTP_MALFORMED, ERR_HTTP_VERSION, ERR_HEAD_TOO_LARGE, ERR_NOT_IMPLEMENTED
+ *   (transfer coding), ERR_BODY_TOO_LARGE as above
+ */
+enum err http_reply_head_parse(struct str bytes, struct http_head *head, uint32_t *head_bytes);
 
 /* Chunked bodies (RFC 9112, 7.1), in pieces. Zero-initialise. */
 struct http_chunked {

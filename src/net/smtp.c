@@ -182,8 +182,12 @@ static void conn_open(struct smtp_conn *conn) {
     conn->session.state = SMTP_OVER;
     conn->lines.len = 0;
     conn->pending = STR("");
-    client_open(&conn->client, &smtp->world, &conn_handler, smtp->options.host, smtp->options.port,
-                smtp->options.security == SMTP_TLS,
+    struct client_target target = {
+        .host = smtp->options.host,
+        .port = smtp->options.port,
+        .is_tls = smtp->options.security == SMTP_TLS,
+    };
+    client_open(&conn->client, &smtp->world, &conn_handler, &target,
                 loop_now_us(smtp->world.loop) + smtp->options.step_timeout_us);
 }
 

@@ -1,6 +1,7 @@
 """The container image: read by other people's tools, and run by a real runtime where the machine
 permits (crun; needs root and a mount namespace of its own)."""
 
+import filecmp
 import json
 import os
 import shutil
@@ -8,13 +9,15 @@ import subprocess
 import tempfile
 import time
 
-from machine import IMAGE, image
+from machine import IMAGE, ROOT, image
 import harness
 from harness import Skipped, check, check_equal, check_in, wait_until
 from server import free_port
 
 VERSION_LABEL = 'org.opencontainers.image.version'
 USER = 65532
+PROGRAMS = {'amd64': os.path.join(ROOT, 'build/coffer'),
+            'arm64': os.path.join(ROOT, 'build/arm64/coffer')}
 CONTAINER_SECONDS_MAX = 60
 
 
@@ -23,6 +26,7 @@ def tool(*command, **options):
 
 
 def layout():
+    """Of all architectures; `-amd64` behind it is that one alone."""
     with open(os.path.join(IMAGE, 'coffer-oci', 'index.json'), encoding='utf-8') as handle:
         version = json.load(handle)['manifests'][0]['annotations'][
             'org.opencontainers.image.ref.name']
@@ -30,11 +34,13 @@ def layout():
 
 
 def test_skopeo_reads_layout_and_archive():
-    for name in ('oci:' + layout(), 'docker-archive:' + image('coffer-oci.tar')):
-        found = json.loads(tool('skopeo', 'inspect', name))
-        check_equal((found['Architecture'], found['Os'], len(found['Layers'])),
-                    ('amd64', 'linux', 1), name)
-        check(found['Labels'][VERSION_LABEL], 'no version')
+    for architecture in ('amd64', 'arm64'):
+        for name in ('oci:' + layout(), f'oci:{layout()}-{architecture}',
+                     'docker-archive:' + image(f'coffer-oci-{architecture}.tar')):
+            found = json.loads(tool('skopeo', '--override-arch', architecture, 'inspect', name))
+            check_equal((found['Architecture'], found['Os'], len(found['Layers'])),
+                        (architecture, 'linux', 1), name)
+            check(found['Labels'][VERSION_LABEL], 'no version')
     config = json.loads(tool('skopeo', 'inspect', '--config', 'oci:' + layout()))['config']
     check_equal(config['User'], f'{USER}:{USER}', 'user')
     check_equal(config['Entrypoint'], ['/coffer'], 'entry point')
@@ -43,24 +49,26 @@ def test_skopeo_reads_layout_and_archive():
 def test_skopeo_copies():
     """Copying checks every digest."""
     with tempfile.TemporaryDirectory() as folder:
-        tool('skopeo', 'copy', '--insecure-policy', 'oci:' + layout(), 'dir:' + folder)
+        tool('skopeo', 'copy', '--all', '--insecure-policy', 'oci:' + layout(), 'dir:' + folder)
         check_in('manifest.json', os.listdir(folder))
 
 
-def unpacked(folder):
+def unpacked(folder, architecture='amd64'):
     """An OCI bundle of the image."""
-    bundle = os.path.join(folder, 'bundle')
-    tool('umoci', 'unpack', '--image', layout(), bundle)
+    bundle = os.path.join(folder, 'bundle-' + architecture)
+    tool('umoci', 'unpack', '--image', f'{layout()}-{architecture}', bundle)
     return bundle
 
 
 def test_umoci_unpacks_one_file():
     with tempfile.TemporaryDirectory() as folder:
-        root = os.path.join(unpacked(folder), 'rootfs')
-        files = sorted(os.path.relpath(os.path.join(where, name), root)
-                       for where, _, names in os.walk(root) for name in names)
-        check_equal(files, ['coffer', 'etc/ssl/certs/ca-certificates.crt'])
-        check_equal(os.stat(os.path.join(root, 'data')).st_uid, USER, 'owner of /data')
+        for architecture, program in PROGRAMS.items():
+            root = os.path.join(unpacked(folder, architecture), 'rootfs')
+            files = sorted(os.path.relpath(os.path.join(where, name), root)
+                           for where, _, names in os.walk(root) for name in names)
+            check_equal(files, ['coffer', 'etc/ssl/certs/ca-certificates.crt'])
+            check(filecmp.cmp(os.path.join(root, 'coffer'), program, shallow=False), program)
+            check_equal(os.stat(os.path.join(root, 'data')).st_uid, USER, 'owner of /data')
 
 
 def bundle_tighten(bundle, port, data):
