@@ -57,23 +57,10 @@ static void thumbprint_set(struct jose_public_key *key) {
     CHECK(kid.len == JOSE_KID_LEN);
 }
 
-/* 0 < scalar < n, looking at all bytes whatever they are. */
-static bool scalar_is_valid(const struct secret_key *scalar) {
+enum err jose_key_load(struct jose_key *key, const struct secret_key *scalar) {
     size_t order_bytes = 0;
     const unsigned char *order = curve->order(BR_EC_secp256r1, &order_bytes);
-    CHECK(order_bytes == SECRET_KEY_BYTES);
-    uint32_t borrow = 0;
-    uint32_t any = 0;
-    for (uint32_t index = SECRET_KEY_BYTES; index > 0; index -= 1) {
-        uint32_t byte = scalar->bytes[index - 1];
-        borrow = ((byte - order[index - 1] - borrow) >> 8) & 1;
-        any |= byte;
-    }
-    return borrow == 1 && any != 0;
-}
-
-enum err jose_key_load(struct jose_key *key, const struct secret_key *scalar) {
-    if (!scalar_is_valid(scalar)) {
+    if (!crypto_is_scalar(scalar->bytes, SECRET_KEY_BYTES, order, order_bytes)) {
         return ERR_CRYPTO;
     }
     key->scalar = *scalar;

@@ -1,4 +1,4 @@
-/* Wiping and constant-time comparison. */
+/* Wiping and comparison in constant time. */
 #include "crypto/secret.h"
 
 #include <string.h>
@@ -22,4 +22,20 @@ bool crypto_equal(const void *a, const void *b, size_t bytes) {
         difference |= left[index] ^ right[index];
     }
     return difference == 0;
+}
+
+bool crypto_is_scalar(const uint8_t *number, size_t bytes, const uint8_t *order,
+                      size_t order_bytes) {
+    CHECK(number != NULL || bytes == 0);
+    CHECK(order != NULL && order_bytes > 0);
+    size_t longer = bytes > order_bytes ? bytes : order_bytes;
+    uint32_t borrow = 0;
+    uint32_t any = 0;
+    for (size_t place = 1; place <= longer; place += 1) {
+        uint32_t byte = place <= bytes ? number[bytes - place] : 0;
+        uint32_t limit = place <= order_bytes ? order[order_bytes - place] : 0;
+        borrow = ((byte - limit - borrow) >> 8) & 1;
+        any |= byte;
+    }
+    return borrow == 1 && any != 0;
 }

@@ -19,4 +19,8 @@ void crypto_wipe(void *memory, size_t bytes);
 /* Time depends on `bytes` alone. */
 bool crypto_equal(const void *a, const void *b, size_t bytes);
 
+/* 0 < number < order, both big-endian. Time depends on the lengths alone. */
+bool crypto_is_scalar(const uint8_t *number, size_t bytes, const uint8_t *order,
+                      size_t order_bytes);
+
 #endif

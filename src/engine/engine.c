@@ -16,7 +16,6 @@
 #include "base/decode.h"
 #include "base/time.h"
 #include "engine/audit.h"
-#include "engine/compress.h"
 #include "engine/cookie.h"
 #include "engine/docs.h"
 #include "engine/gate.h"
@@ -24,6 +23,7 @@
 #include "engine/limiter.h"
 #include "engine/metrics.h"
 #include "engine/openapi.h"
+#include "engine/page.h"
 #include "engine/outbox.h"
 #include "engine/person.h"
 #include "engine/system.h"
@@ -43,12 +43,17 @@ struct engine {
     uint64_t request_count;
     bool is_running; /* modules have started: requests may come */
     bool stops_when_idle;
-    struct str openapi, openapi_gzip, docs, docs_gzip; /* NULL pointers until asked for */
+    struct page openapi; /* without text until asked for */
+    struct page docs;
 };
 
 static struct engine the_engine;
 
 /* ---- facts ---- */
+
+struct loop *engine_loop(const struct engine *engine) {
+    return engine->options.loop;
+}
 
 struct store *engine_store(struct engine *engine) {
     return engine->options.store;
@@ -88,28 +93,18 @@ struct sysinfo_source *engine_sysinfo(const struct engine *engine) {
 
 /* Both texts are two thirds of what a start would have to do, for readers who may never come. The
  * first reader waits for some milliseconds instead, and with her everybody else, once. */
-struct str engine_openapi(struct engine *engine) {
-    if (str_is_none(engine->openapi)) {
-        engine->openapi = openapi_build(engine->options.router, engine->options.settings);
-        engine->openapi_gzip = compress_gzip(engine->openapi);
+struct page *engine_openapi(struct engine *engine) {
+    if (str_is_none(engine->openapi.text)) {
+        engine->openapi = page_of(openapi_build(engine->options.router, engine->options.settings));
     }
-    return engine->openapi;
+    return &engine->openapi;
 }
 
-struct str engine_openapi_gzip(const struct engine *engine) {
-    return engine->openapi_gzip;
-}
-
-struct str engine_docs(struct engine *engine) {
-    if (str_is_none(engine->docs)) {
-        engine->docs = docs_build(engine->options.router, engine->options.settings);
-        engine->docs_gzip = compress_gzip(engine->docs);
+struct page *engine_docs(struct engine *engine) {
+    if (str_is_none(engine->docs.text)) {
+        engine->docs = page_of(docs_build(engine->options.router, engine->options.settings));
     }
-    return engine->docs;
-}
-
-struct str engine_docs_gzip(const struct engine *engine) {
-    return engine->docs_gzip;
+    return &engine->docs;
 }
 
 void engine_set_server(struct engine *engine, struct server *server) {

@@ -74,6 +74,7 @@ void engine_settle(struct engine *engine);
 /* True when no command waits and no batch runs: the moment to close the store. */
 bool engine_is_idle(const struct engine *engine);
 
+struct loop *engine_loop(const struct engine *engine);
 struct store *engine_store(struct engine *engine);
 struct server *engine_server(struct engine *engine);
 const struct router *engine_router(struct engine *engine);
@@ -84,12 +85,9 @@ int64_t engine_started_us(const struct engine *engine); /* wall clock */
 struct sysinfo_source *engine_sysinfo(const struct engine *engine);
 uint32_t engine_queue_length(const struct engine *engine);
 
-/* Generated when first asked for; constant afterwards. STR_NONE: no memory. */
-struct str engine_openapi(struct engine *engine);
-struct str engine_docs(struct engine *engine);
-/* Of the texts that were asked for; STR_NONE before. */
-struct str engine_openapi_gzip(const struct engine *engine);
-struct str engine_docs_gzip(const struct engine *engine);
+/* Generated when first asked for; constant afterwards. */
+struct page *engine_openapi(struct engine *engine);
+struct page *engine_docs(struct engine *engine);
 
 /* ---- for the parts of the engine ---- */
 

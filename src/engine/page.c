@@ -33,7 +33,7 @@ static bool put_setting(struct buf *out, const struct settings *settings, struct
 }
 
 struct page page_of(struct str text) {
-    return (struct page){.text = text, .gzip = compress_gzip(text)};
+    return (struct page){.text = text};
 }
 
 struct page page_fill(char *memory, const struct settings *settings, struct str text) {
@@ -49,8 +49,14 @@ struct page page_fill(char *memory, const struct settings *settings, struct str 
     return page_of(buf_str(&out));
 }
 
-enum err page_reply(struct request *request, struct str type, const struct page *page) {
-    CHECK(!str_is_none(page->text));
+enum err page_reply(struct request *request, struct str type, struct page *page) {
+    if (str_is_none(page->text)) {
+        return ERR_UNAVAILABLE;
+    }
+    if (!page->is_compressed) {
+        page->gzip = compress_gzip(page->text);
+        page->is_compressed = true;
+    }
     request->raw_type = type;
     request->raw_body = page->text;
     request->raw_gzip = page->gzip;

@@ -111,12 +111,17 @@ static enum err index_prepare(struct store *store, MDB_txn *txn, const struct st
     return err;
 }
 
+/* Without writing each name down (store_index_name): every start asks once per index. */
 static bool index_is_known(const struct store *store, struct str name) {
-    char known[STORE_NAME_BYTES];
+    struct str index_name = name;
+    struct str table_name = str_split(&index_name, '.');
     for (uint32_t table = 0; table < store->table_count; table += 1) {
-        for (uint32_t index = 0; index < store->tables[table].row->index_count; index += 1) {
-            store_index_name(&store->tables[table], index, known);
-            if (str_equal(name, str_from_c(known))) {
+        const struct table *row = store->tables[table].row;
+        if (!str_equal(table_name, str_from_c(row->name))) {
+            continue;
+        }
+        for (uint32_t index = 0; index < row->index_count; index += 1) {
+            if (str_equal(index_name, str_from_c(row->indexes[index].name))) {
                 return true;
             }
         }

@@ -385,6 +385,11 @@ def test_gzip_when_accepted(server):
     check_equal(packed.headers['content-encoding'], 'gzip')
     check(len(packed.body) < len(plain.body) / 2, 'gzip saves less than half')
     check_equal(gzip.decompress(packed.body), plain.body)
+    # Packed when first asked for, kept from then on.
+    for path in ('/docs', '/docs/docs.css', '/setup', '/setup/setup.js', '/link.js'):
+        bodies = [gzip.decompress(client.get(path, headers={'Accept-Encoding': 'gzip'}).body)
+                  for _ in range(2)]
+        check_equal(bodies, 2 * [client.get(path).body], path)
     for refusal in ('gzip;q=0', 'identity', '*;q=0, identity', 'gzip;q=0.000, *', 'xgzip'):
         reply = client.get('/openapi.json', headers={'Accept-Encoding': refusal})
         check_not_in('content-encoding', reply.headers, refusal)

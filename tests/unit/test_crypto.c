@@ -56,6 +56,33 @@ TEST(equal_sees_every_single_bit)
     EXPECT(crypto_equal(NULL, NULL, 0));
 }
 
+TEST(scalars_are_above_zero_and_below_the_order)
+{
+    static const uint8_t order[] = {0x05, 0x00, 0xff};
+    static const struct {
+        uint8_t number[4];
+        size_t bytes;
+        bool is_scalar;
+    } rows[] = {
+        {{0}, 0, false},
+        {{0, 0, 0}, 3, false},
+        {{1}, 1, true},
+        {{0, 0, 1}, 3, true},
+        {{0x05, 0x00, 0xfe}, 3, true},
+        {{0x05, 0x00, 0xff}, 3, false},
+        {{0x05, 0x01, 0x00}, 3, false},
+        {{0x04, 0xff, 0xff}, 3, true},
+        {{0x06, 0x00, 0x00}, 3, false},
+        {{0xff, 0xff}, 2, true},
+        {{0x00, 0x05, 0x00, 0xfe}, 4, true},
+        {{0x01, 0x00, 0x00, 0x01}, 4, false},
+    };
+    for (size_t index = 0; index < COUNT_OF(rows); index += 1) {
+        EXPECT_EQ_INT(crypto_is_scalar(rows[index].number, rows[index].bytes, order, sizeof order),
+                      rows[index].is_scalar);
+    }
+}
+
 /* --- SHA-256 (FIPS 180-4 examples) ---------------------------------------------------------- */
 
 TEST(sha256_of_the_standard_examples)

@@ -231,6 +231,20 @@ TEST(our_certificate_is_one_that_we_accept)
     }
 }
 
+TEST(a_key_of_the_same_kind_but_of_another_certificate_is_refused)
+{
+    struct cert_request request = request_usual();
+    const char *problem = NULL;
+    REQUIRE(make(&request) == ERR_OK);
+    struct str key = buf_str(&key_out);
+    memcpy(other_bytes, key.data, key.len);
+    key.data = other_bytes;
+    REQUIRE(make(&request) == ERR_OK);
+    EXPECT_EQ_INT(parse_two(buf_str(&cert_out), key, &problem), ERR_CRYPTO);
+    EXPECT(strstr(problem, "does not belong") != NULL);
+    EXPECT_EQ_INT(parse_two(buf_str(&cert_out), buf_str(&key_out), &problem), ERR_OK);
+}
+
 static char run_output[16 * 1024];
 
 /* Runs a program; its exit code; standard output and error in run_output. */

@@ -133,16 +133,8 @@ static const struct endpoint monitoring_endpoints[] = {
     },
 };
 
-static enum err monitoring_start(struct engine *engine, const char **problem) {
-    (void)engine;
-    (void)problem;
-    pages_open();
-    return ERR_OK;
-}
-
 const struct module monitoring_module = {
     .name = "monitoring",
-    .start = monitoring_start,
     .endpoints = monitoring_endpoints,
     .endpoint_count = COUNT_OF(monitoring_endpoints),
 };

@@ -63,8 +63,6 @@ enum err info_docs_read(struct request *request, const struct store_view *view);
 extern const struct schema info_schema;
 extern const struct schema info_docs_schema;
 
-/* Compressed forms; once at start. */
-void pages_open(void);
 enum err pages_docs_read(struct request *request, const struct store_view *view);
 enum err pages_style_read(struct request *request, const struct store_view *view);
 enum err pages_openapi_read(struct request *request, const struct store_view *view);

@@ -1,52 +1,27 @@
 /* What is ready as text: the documentation, its style, the OpenAPI document, the metrics. */
 #include "domain/monitoring/internal.h"
 
-#include "engine/compress.h"
 #include "engine/metrics.h"
 #include "engine/outbox.h"
+#include "engine/page.h"
 
-/* src/engine/static/docs.css, put into the program by the build. */
-extern const char asset_docs_css[];
-extern const char asset_docs_css_end[];
-
-static struct str style_gzip;
-
-static struct str style_text(void) {
-    return str_from(asset_docs_css, (size_t)(asset_docs_css_end - asset_docs_css));
-}
-
-void pages_open(void) {
-    style_gzip = compress_gzip(style_text());
-}
-
-/* A text that lives as long as the process. STR_NONE: there was no memory for it. */
-static enum err page_reply(struct request *request, struct str type, struct str text,
-                           struct str gzip) {
-    if (str_is_none(text)) {
-        return ERR_UNAVAILABLE;
-    }
-    request->raw_type = type;
-    request->raw_body = text;
-    request->raw_gzip = gzip;
-    return ERR_OK;
-}
+PAGE_ASSET(docs_css)
 
 enum err pages_docs_read(struct request *request, const struct store_view *view) {
     (void)view;
-    struct str text = engine_docs(request->engine); /* first: its other form comes with it */
-    return page_reply(request, STR("text/html; charset=utf-8"), text,
-                      engine_docs_gzip(request->engine));
+    return page_reply(request, PAGE_HTML, engine_docs(request->engine));
 }
 
 enum err pages_style_read(struct request *request, const struct store_view *view) {
+    static struct page style;
     (void)view;
-    return page_reply(request, STR("text/css; charset=utf-8"), style_text(), style_gzip);
+    style.text = PAGE_TEXT(docs_css);
+    return page_reply(request, PAGE_STYLE, &style);
 }
 
 enum err pages_openapi_read(struct request *request, const struct store_view *view) {
     (void)view;
-    struct str text = engine_openapi(request->engine);
-    return page_reply(request, STR("application/json"), text, engine_openapi_gzip(request->engine));
+    return page_reply(request, STR("application/json"), engine_openapi(request->engine));
 }
 
 /* ---- metrics ---- */
