@@ -118,8 +118,12 @@
         "The part is not the one that the bundle's header names; send it again.")                  \
     ROW(UPDATE_INCOMPLETE, "CONFLICT", "UPDATE_INCOMPLETE", 409,                                   \
         "Parts of the bundle are missing; send them first.")                                       \
+    ROW(UPDATE_BUSY, "CONFLICT", "UPDATE_FETCHING", 409,                                           \
+        "An update is being fetched; wait until that has ended.")                                  \
+    ROW(UPDATE_FETCH, "BAD_GATEWAY", "UPDATE_FETCH", 502,                                          \
+        "The update could not be fetched; its state says why.")                                    \
     ROW(UPDATE_MACHINE, "CONFLICT", "UPDATE_NO_SLOTS", 409,                                        \
-        "This is no machine with two slots that was started by UEFI; replace its files instead.")  \
+        "This machine was not started from a disk with our two slots; replace its files instead.") \
     /* customers of the Gatekeeper paths; their dialect has words of its own for these */          \
     ROW(BEARER_MISSING, "INVALID_AUTH_FORMAT", "INVALID_AUTH_HEADER", 401,                         \
         "Send the token as Authorization: Bearer TOKEN.")                                          \

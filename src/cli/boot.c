@@ -18,7 +18,10 @@
 #include "os/log.h"
 #include "os/loop.h"
 
-enum { KEY_TEXT_BYTES_MAX = 256 };
+enum {
+    KEY_TEXT_BYTES_MAX = 256,
+    LOOP_ROOM = 64, /* watches and timers of a tool: the engine's, resolver, one connection */
+};
 
 const struct module *const cli_modules[] = {
     &mail_module,     &auth_module,       &totp_module,       &passkey_module,
@@ -170,7 +173,7 @@ bool cli_engine_open(const struct cli_options *options, struct engine **engine) 
         cli_fail("%s", problem);
         return false;
     }
-    if (loop_open(&the_loop, 16, 16) != ERR_OK) {
+    if (loop_open(&the_loop, LOOP_ROOM, LOOP_ROOM) != ERR_OK) {
         cli_fail("the event loop cannot be opened");
         return false;
     }

@@ -6,10 +6,9 @@
 #define CLI_CLI_H
 
 #include "engine/engine.h"
+#include "net/client.h"
 
-struct dns;
 struct smtp_client;
-struct trust;
 
 enum { CLI_LISTEN_MAX = 8, CLI_WORDS_MAX = 4, CLI_EXIT_FAILED = 1, CLI_EXIT_USAGE = 64 };
 
@@ -54,19 +53,27 @@ bool cli_store_go_back(const struct cli_options *options, const char *copy);
 /* Finishes what is queued and closes the store. */
 void cli_engine_close(struct engine *engine);
 
-/* ---- mail.c: what calls out ---- */
+/* ---- outside.c: what calling out needs ---- */
 
 #define CLI_RESOLV_CONF "/etc/resolv.conf" /* for the cage, too */
 
+/* Before the sandbox: it reads what lies outside of it. Prints what is wrong. Without a trust store
+ * world->trust is NULL. */
+bool cli_outside_open(struct client_world *world, const struct settings *settings,
+                      struct loop *loop);
+/* Now and not when it is first needed: who starts the server shall see what is wrong with it. */
+bool cli_trust_load(const struct client_world *world);
+/* The trust store anew; for SIGHUP. */
+void cli_outside_reload(const struct client_world *world);
+
+/* ---- mail.c ---- */
+
 struct cli_mail {
-    struct dns *dns;
-    struct trust *trust;      /* NULL = without TLS */
     struct smtp_client *smtp; /* NULL = no mail server is set */
 };
-/* Before the sandbox: it reads what lies outside of it. Prints what is wrong. */
-bool cli_mail_open(struct cli_mail *mail, const struct settings *settings, struct loop *loop);
-/* The trust store anew; for SIGHUP. */
-void cli_mail_reload(struct cli_mail *mail);
+/* Before the sandbox, too. Prints what is wrong. */
+bool cli_mail_open(struct cli_mail *mail, const struct settings *settings,
+                   const struct client_world *world);
 
 /* "coffer: text" on standard error; returns CLI_EXIT_FAILED. */
 int cli_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));

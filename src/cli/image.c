@@ -1,14 +1,15 @@
 /*
  * coffer image: updates of the appliance.
  *
- *   update FILE   puts a signed bundle into a store that no server has open, to be installed
- *   install       PID 1, when the server has ended for it: writes the other slot, keeps a copy of
- *                 the store, and has the firmware start that slot once
- *   confirm       PID 1, when the new version has proved itself: it stays
- *   back          PID 1, when the old version runs again: so does the store, as it was if need be
+ *   update FILE   (or URL) puts a signed bundle into a store that no server has open, to be
+ * installed install       PID 1, when the server has ended for it: writes the other slot, keeps a
+ * copy of the store, and has the firmware start that slot once confirm       PID 1, when the new
+ * version has proved itself: it stays back          PID 1, when the old version runs again: so does
+ * the store, as it was if need be
  *
  * Each of the last three may be cut off at any moment and asked for again.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,9 +19,12 @@
 #include "os/files.h"
 #include "os/init.h"
 #include "os/log.h"
+#include "os/loop.h"
 #include "os/slots.h"
 
-enum { IMAGE_ARENA_BYTES = 1024 * 1024, NOTE_BYTES_MAX = 64 };
+#define USAGE "usage: coffer image update FILE|URL [--data DIR]"
+
+enum { IMAGE_ARENA_BYTES = 1024 * 1024, NOTE_BYTES_MAX = 64, FETCH_LOOK_US = 200 * 1000 };
 
 static struct arena_pool pool;
 static struct arena arena;
@@ -45,6 +49,84 @@ static enum err run_now(struct engine *engine, const struct command_row *row, vo
         err = result;
     }
     return err;
+}
+
+/* ---- update URL ---- */
+
+struct fetch {
+    struct engine *engine;
+    struct client_world world;
+    struct loop_timer timer;
+    struct update_fetch seen;
+    int64_t told_bytes; /* -1 = not yet */
+    char problem[UPDATE_FETCH_PROBLEM_LEN_MAX + 1];
+};
+
+static struct fetch the_fetch;
+
+static void fetch_tell(struct fetch *fetch) {
+    const struct update_fetch *seen = &fetch->seen;
+    if (SCHEMA_HAS(&update_fetch_schema, seen, bytes_total) &&
+        seen->bytes_received != fetch->told_bytes) {
+        fetch->told_bytes = seen->bytes_received;
+        cli_say("  %" PRId64 " of %" PRId64 " bytes", seen->bytes_received, seen->bytes_total);
+    }
+}
+
+/* Looks how far it has come, several times a second; when it has ended so does the loop. */
+static void fetch_look(struct loop_timer *timer) {
+    struct fetch *fetch = &the_fetch;
+    struct store *store = engine_store(fetch->engine);
+    arena_reset(&arena);
+    enum err err = update_fetch_get(store_snapshot(store), &arena, &fetch->seen);
+    CHECK(err == ERR_OK);
+    snprintf(fetch->problem, sizeof(fetch->problem), "%.*s", STR_ARG(fetch->seen.problem));
+    fetch_tell(fetch);
+    if (fetch->seen.state != UPDATE_FETCHING) {
+        loop_stop(fetch->world.loop, 0);
+        return;
+    }
+    loop_timer_set(fetch->world.loop, timer, loop_now_us(fetch->world.loop) + FETCH_LOOK_US);
+}
+
+static enum err fetch_run(struct fetch *fetch, struct str url) {
+    struct update_fetch_begin begin = {.url = url};
+    update_fetcher_open(fetch->engine, &fetch->world);
+    enum err err = run_now(fetch->engine, &update_fetch_command, &begin);
+    if (err == ERR_OK) {
+        fetch->told_bytes = -1;
+        fetch->timer.on_due = fetch_look;
+        loop_timer_set(fetch->world.loop, &fetch->timer, loop_now_us(fetch->world.loop));
+        (void)loop_run(fetch->world.loop);
+        err = fetch->seen.state == UPDATE_FETCHED ? ERR_OK : ERR_UPDATE_FETCH;
+    } else {
+        snprintf(fetch->problem, sizeof(fetch->problem), "%s", err_row(err)->sentence);
+    }
+    return err;
+}
+
+static int image_fetch(struct cli_options *options) {
+    struct fetch *fetch = &the_fetch;
+    const char *url = options->words[1];
+    if (!cli_engine_open(options, &fetch->engine)) {
+        return CLI_EXIT_FAILED;
+    }
+    if (!cli_outside_open(&fetch->world, options->settings, engine_loop(fetch->engine))) {
+        cli_engine_close(fetch->engine);
+        return CLI_EXIT_FAILED;
+    }
+    arena_open();
+    enum err err = fetch_run(fetch, str_from_c(url));
+    cli_engine_close(fetch->engine);
+    if (err != ERR_OK) {
+        return cli_fail("%s is refused, nothing has changed: %s", url, fetch->problem);
+    }
+    cli_say("%s will be installed when the machine starts", url);
+    return 0;
+}
+
+static bool is_url(const char *text) {
+    return strncmp(text, "https://", 8) == 0 || strncmp(text, "http://", 7) == 0;
 }
 
 /* ---- update FILE ---- */
@@ -81,8 +163,11 @@ static enum err file_put(struct engine *engine, FILE *file) {
 static int image_update(struct cli_options *options) {
     struct engine *engine;
     if (options->word_count != 2) {
-        cli_fail("usage: coffer image update FILE [--data DIR]");
+        cli_fail(USAGE);
         return CLI_EXIT_USAGE;
+    }
+    if (is_url(options->words[1])) {
+        return image_fetch(options);
     }
     FILE *file = fopen(options->words[1], "rb");
     if (file == NULL) {
@@ -231,7 +316,7 @@ static int image_install(struct cli_options *options) {
     if (err != ERR_OK) {
         return cli_fail("the update is not installed: %s", err_row(err)->sentence);
     }
-    cli_say("version %s is in %s and will be tried", version, install.spare->name);
+    cli_say("version %s is in %s and will be tried", version, install.spare->part.name);
     return 0;
 }
 
@@ -273,6 +358,6 @@ int cli_image(struct cli_options *options) {
     if (strcmp(word, "back") == 0) {
         return image_back(options);
     }
-    cli_fail("usage: coffer image update FILE [--data DIR]");
+    cli_fail(USAGE);
     return CLI_EXIT_USAGE;
 }

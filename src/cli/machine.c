@@ -31,12 +31,14 @@ static bool setting_put(struct cli_options *options, struct str name, struct str
     return true;
 }
 
-/* A certificate or key by value becomes a file in memory: the setting is a path. */
+/* A certificate or key by value becomes a file in memory: the setting is a path. Authorities are no
+ * secret, and read after the change of user. */
 static bool pem_put(struct cli_options *options, const struct init_value *row) {
     char path[FILE_PATH_BYTES_MAX];
+    uint32_t mode = str_equal(row->name, STR("net.trust-store")) ? 0644 : 0600;
     enum err made = folder_make(TLS_FOLDER, 0755);
     (void)snprintf(path, sizeof(path), TLS_FOLDER "/%.*s.pem", STR_ARG(row->name));
-    if ((made != ERR_OK && made != ERR_EXISTS) || file_write(path, row->value, 0600) != ERR_OK) {
+    if ((made != ERR_OK && made != ERR_EXISTS) || file_write(path, row->value, mode) != ERR_OK) {
         cli_fail("%s cannot be written", path);
         return false;
     }
@@ -44,8 +46,9 @@ static bool pem_put(struct cli_options *options, const struct init_value *row) {
 }
 
 static bool row_take(struct cli_options *options, const struct init_value *row) {
-    bool is_pem_setting =
-        str_equal(row->name, STR("tls.certificate")) || str_equal(row->name, STR("tls.key"));
+    bool is_pem_setting = str_equal(row->name, STR("tls.certificate")) ||
+                          str_equal(row->name, STR("tls.key")) ||
+                          str_equal(row->name, STR("net.trust-store"));
     if (init_config_is_machine(row->name)) {
         return true;
     }

@@ -11,9 +11,7 @@
 
 #include "base/time.h"
 #include "cli/cli.h"
-#include "net/dns.h"
 #include "net/smtp.h"
-#include "net/trust.h"
 #include "os/clock.h"
 #include "os/log.h"
 #include "os/loop.h"
@@ -59,57 +57,28 @@ static struct smtp_options smtp_options_of(const struct settings *settings) {
     };
 }
 
-/* With TLS the trust store is read now: who starts the server shall see what is wrong with it. */
-static enum err outside_open(struct cli_mail *mail, const struct settings *settings,
-                             struct loop *loop, bool has_tls, const char **problem) {
-    struct dns_options options = {
-        .resolvers = settings_text(settings, SETTING_RESOLVERS_ID),
-        .resolv_conf_path = CLI_RESOLV_CONF,
-        .hosts_path = "/etc/hosts",
-    };
-    enum err err = dns_open(&mail->dns, loop, &options, problem);
-    if (err == ERR_OK && has_tls) {
-        err = trust_open(&mail->trust, settings_text(settings, SETTING_TRUST_STORE_ID), problem);
-    }
-    if (err == ERR_OK && has_tls) {
-        err = trust_load(mail->trust, problem);
-    }
-    return err;
-}
-
-static bool mail_open(struct cli_mail *mail, const struct settings *settings, struct loop *loop,
+static bool mail_open(struct cli_mail *mail, const struct client_world *world,
                       const struct smtp_options *options) {
     const char *problem = NULL;
     *mail = (struct cli_mail){.smtp = NULL};
     if (options->host.len == 0) {
         return true;
     }
-    enum err err = outside_open(mail, settings, loop, options->security != SMTP_OPEN, &problem);
-    if (err == ERR_OK) {
-        err = smtp_open(&mail->smtp, loop, mail->dns, mail->trust, options, &problem);
+    if (options->security != SMTP_OPEN && !cli_trust_load(world)) {
+        return false;
     }
-    if (err != ERR_OK) {
-        cli_fail("%s%s%s", mail->trust != NULL && mail->smtp == NULL ? trust_path(mail->trust) : "",
-                 mail->trust != NULL && mail->smtp == NULL ? ": " : "", problem);
+    if (smtp_open(&mail->smtp, world->loop, world->dns, world->trust, options, &problem) !=
+        ERR_OK) {
+        cli_fail("%s", problem);
+        return false;
     }
-    return err == ERR_OK;
+    return true;
 }
 
-bool cli_mail_open(struct cli_mail *mail, const struct settings *settings, struct loop *loop) {
+bool cli_mail_open(struct cli_mail *mail, const struct settings *settings,
+                   const struct client_world *world) {
     struct smtp_options options = smtp_options_of(settings);
-    return mail_open(mail, settings, loop, &options);
-}
-
-void cli_mail_reload(struct cli_mail *mail) {
-    const char *problem = NULL;
-    if (mail->trust == NULL) {
-        return;
-    }
-    if (trust_load(mail->trust, &problem) == ERR_OK) {
-        log_info("mail", "the trust store is loaded anew");
-    } else {
-        log_error("mail", "the trust store stays as it was: %s", problem);
-    }
+    return mail_open(mail, world, &options);
 }
 
 /* ---- coffer mail test ---- */
@@ -117,6 +86,7 @@ void cli_mail_reload(struct cli_mail *mail) {
 struct mail_test {
     struct cli_options *options;
     struct loop *loop;
+    struct client_world world;
     struct cli_mail mail;
     uint32_t word; /* of the address whose turn it is; the first is "test" */
     bool is_over;
@@ -219,7 +189,8 @@ static int mail_test(struct cli_options *options) {
     if (loop_open(&test->loop, MAIL_LOOP_ROOM, MAIL_LOOP_ROOM) != ERR_OK) {
         return cli_fail("the event loop cannot be opened");
     }
-    if (!mail_open(&test->mail, options->settings, test->loop, &smtp_options)) {
+    if (!cli_outside_open(&test->world, options->settings, test->loop) ||
+        !mail_open(&test->mail, &test->world, &smtp_options)) {
         return CLI_EXIT_FAILED;
     }
     test_next(test);

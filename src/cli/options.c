@@ -56,7 +56,7 @@ void cli_help(void) {
         "  coffer audit verify [DIR]\n"
         "                          check the audit chain\n"
         "  coffer health URL       ask the server on this machine how it is\n"
-        "  coffer image update FILE\n"
+        "  coffer image update FILE|URL\n"
         "                          have a signed bundle installed at the machine's next start\n"
         "  coffer mail test ADDRESS...\n"
         "                          send a mail with the settings, show what the server says\n"

@@ -41,6 +41,7 @@ struct serve {
     struct server *server;
     struct engine *engine;
     struct sysinfo_source *sysinfo;
+    struct client_world outside;
     struct cli_mail mail;
     bool is_stopping;
     int code; /* of the process, after an end in order */
@@ -67,7 +68,7 @@ static void serve_stop(struct serve *serve) {
 }
 
 static void serve_reload(struct serve *serve) {
-    cli_mail_reload(&serve->mail);
+    cli_outside_reload(&serve->outside);
     const char *problem = NULL;
     struct server_tls_files files;
     if (!cli_identity_load(serve->options, &serve->identity, &files) ||
@@ -211,11 +212,9 @@ static bool serve_cage(struct serve *serve) {
         paths.readable[paths.readable_count++] = serve->identity.certificate_path;
         paths.readable[paths.readable_count++] = serve->identity.key_path;
     }
-    if (serve->mail.dns != NULL) {
-        paths.files[paths.file_count++] = CLI_RESOLV_CONF;
-    }
-    if (serve->mail.trust != NULL) {
-        paths.readable[paths.readable_count++] = trust_path(serve->mail.trust);
+    paths.files[paths.file_count++] = CLI_RESOLV_CONF;
+    if (serve->outside.trust != NULL) {
+        paths.readable[paths.readable_count++] = trust_path(serve->outside.trust);
     }
     if (sandbox_enter(&paths) != ERR_OK) {
         cli_fail("the sandbox cannot be entered; --set sandbox=false goes on without");
@@ -299,7 +298,8 @@ int cli_serve(struct cli_options *options) {
     settings_log(options->settings);
     if (!cli_folder_make(options) || !cli_key_load(options, true, &serve->key) ||
         !serve_sockets(serve) || !serve_user(serve) ||
-        !cli_mail_open(&serve->mail, options->settings, serve->loop) || !serve_cage(serve) ||
+        !cli_outside_open(&serve->outside, options->settings, serve->loop) ||
+        !cli_mail_open(&serve->mail, options->settings, &serve->outside) || !serve_cage(serve) ||
         !serve_engine(serve)) {
         return CLI_EXIT_FAILED;
     }
@@ -309,6 +309,7 @@ int cli_serve(struct cli_options *options) {
         cli_status_open(serve->loop, serve->engine, serve->server);
     }
     if (options->has_slots) {
+        update_fetcher_open(serve->engine, &serve->outside);
         cli_updates_open(serve->loop, serve->engine, on_update_wanted, serve);
     }
     int code = loop_run(serve->loop);

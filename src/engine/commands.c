@@ -238,6 +238,7 @@ static void batch_refuse(struct command_queue *queue, enum err err) {
     uint32_t count = queue->batch_count;
     queue->batch_count = 0;
     for (uint32_t i = 0; i < count; i++) {
+        queue->batch[i]->outcome.err = err;
         if (queue->batch[i]->exchange != NULL) {
             reply_render_error(queue->batch[i], err);
         }

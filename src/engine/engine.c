@@ -51,6 +51,10 @@ static struct engine the_engine;
 
 /* ---- facts ---- */
 
+struct loop *engine_loop(const struct engine *engine) {
+    return engine->options.loop;
+}
+
 struct store *engine_store(struct engine *engine) {
     return engine->options.store;
 }

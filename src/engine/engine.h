@@ -74,6 +74,7 @@ void engine_settle(struct engine *engine);
 /* True when no command waits and no batch runs: the moment to close the store. */
 bool engine_is_idle(const struct engine *engine);
 
+struct loop *engine_loop(const struct engine *engine);
 struct store *engine_store(struct engine *engine);
 struct server *engine_server(struct engine *engine);
 const struct router *engine_router(struct engine *engine);

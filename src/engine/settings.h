@@ -137,6 +137,10 @@
     ROW(SMTP_PASSWORD, "mail.smtp-password", SECRET, "", 0, 512, "Its password.")                  \
     ROW(SMTP_TIMEOUT, "mail.smtp-timeout", SECONDS, "30", 1, 600,                                  \
         "How long the mail server may take for a step; the end of a mail gets five times that.")   \
+    ROW(UPDATE_TIMEOUT, "update.timeout", SECONDS, "30", 1, 600,                                   \
+        "How long a server that updates are fetched from may say nothing.")                        \
+    ROW(UPDATE_PLAIN, "update.plain-http", BOOL, "false", 0, 1,                                    \
+        "Fetch updates by http:// from other machines, too; they are signed, but seen.")           \
     ROW(RESOLVERS, "net.resolvers", TEXT, "", 0, 256,                                              \
         "Name servers, up to three ADDRESS[:PORT], comma separated; empty = /etc/resolv.conf.")    \
     ROW(TRUST_STORE, "net.trust-store", TEXT, "", 0, 1000,                                         \

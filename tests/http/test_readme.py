@@ -12,8 +12,9 @@ import subprocess
 
 import harness
 from harness import check, check_equal, check_in
+from pki import Pki
 from server import ROOT, Server, clean_environment, program_path
-from smtp_server import Pki, SmtpServer
+from smtp_server import SmtpServer
 
 SETTINGS = {}
 URL = 'https://localhost:8443'

@@ -13,8 +13,9 @@ import time
 
 import harness
 from harness import check, check_equal, check_in
+from pki import Pki
 from server import ROOT, free_port
-from smtp_server import Pki, SmtpServer
+from smtp_server import SmtpServer
 from test_smtp import LATER, LOGIN, OPEN, REFUSED, TLS, check_failed, check_sent, mail_test
 
 EXIM = os.path.join(ROOT, 'build/unpacked/usr/sbin/exim4')

@@ -16,6 +16,22 @@ static const struct endpoint appliance_endpoints[] = {
         .read = update_read,
     },
     {
+        .id = "appliance_update_fetch",
+        .method = HTTP_POST,
+        .path = "/api/v1/admin/appliance/update/fetch",
+        .doc = "Fetches a signed bundle from a URL and installs it; ask for its state meanwhile.",
+        .tag = "Appliance",
+        .auth = AUTH_FULL,
+        .roles = ROLE_ADMIN,
+        .rate = RATE_WRITE,
+        .form = FORM_ENVELOPE,
+        .body = &update_fetch_begin_schema,
+        .output = &update_data_schema,
+        .status = 202,
+        .errors = {ERR_UPDATE_MACHINE, ERR_UPDATE_KEY, ERR_UPDATE_BUSY},
+        .command = &update_fetch_command,
+    },
+    {
         .id = "appliance_update_begin",
         .method = HTTP_POST,
         .path = "/api/v1/admin/appliance/update",
@@ -29,7 +45,7 @@ static const struct endpoint appliance_endpoints[] = {
         .output = &update_data_schema,
         .status = 201,
         .errors = {ERR_UPDATE_KEY, ERR_UPDATE_FORMAT, ERR_UPDATE_UNSIGNED, ERR_UPDATE_OLD,
-                   ERR_UPDATE_BASE},
+                   ERR_UPDATE_BASE, ERR_UPDATE_BUSY},
         .command = &update_begin_command,
     },
     {
@@ -65,10 +81,12 @@ static const struct endpoint appliance_endpoints[] = {
     },
 };
 
-static const struct table *const appliance_tables[] = {&update_table, &update_part_table};
+static const struct table *const appliance_tables[] = {&update_table, &update_part_table,
+                                                       &update_fetch_table};
 
 const struct module appliance_module = {
     .name = "appliance",
+    .start = update_fetch_start,
     .tables = appliance_tables,
     .table_count = COUNT_OF(appliance_tables),
     .endpoints = appliance_endpoints,

@@ -17,6 +17,10 @@ static uint64_t running_version(void) {
     return version;
 }
 
+enum err update_machine_check(void) {
+    return machine_has_slots ? ERR_OK : ERR_UPDATE_MACHINE;
+}
+
 /* ---- what is shown ---- */
 
 struct update_data {
@@ -25,6 +29,7 @@ struct update_data {
     bool is_possible;
     int64_t part_bytes;
     struct update update;
+    struct update_fetch fetch;
 };
 
 static const struct field update_data_fields[] = {
@@ -36,31 +41,41 @@ static const struct field update_data_fields[] = {
           .doc = "Bytes of each part but the last."),
     FIELD(struct update_data, update, FIELD_OBJECT, .flags = FIELD_NULLABLE, .of = &update_schema,
           .doc = "The update on its way, or the last one; null when there was none."),
+    FIELD(struct update_data, fetch, FIELD_OBJECT, .flags = FIELD_NULLABLE,
+          .of = &update_fetch_schema,
+          .doc = "The fetch by URL that runs, or the last one; null when there was none."),
 };
 
 const struct schema update_data_schema =
     SCHEMA("UpdateData", struct update_data, update_data_fields);
 
-/* `update` NULL: there is none. */
-static void update_reply(const struct command *command, const struct update *update,
-                         struct outcome *outcome) {
+static void add_object(yyjson_mut_doc *doc, yyjson_mut_val *data, const char *name,
+                       const struct schema *schema, const void *record) {
+    if (record == NULL) {
+        json_add_null(doc, data, name);
+    } else {
+        json_add_members(doc, json_add_object(doc, data, name), schema, record);
+    }
+}
+
+void update_reply(const struct store_view *view, const struct command *command,
+                  const struct update *update, struct outcome *outcome) {
+    struct update_fetch fetch;
+    bool has_fetch = update_fetch_get(view, command->arena, &fetch) == ERR_OK;
     yyjson_mut_val *data = outcome_data(outcome, command);
     yyjson_mut_doc *doc = outcome->doc;
     json_add_str(doc, data, "running_version", STR(COFFER_VERSION));
     json_add_bool(doc, data, "is_possible", machine_has_slots && bundle_key() != NULL);
     json_add_int(doc, data, "part_bytes", BUNDLE_PART_BYTES);
-    if (update == NULL) {
-        json_add_null(doc, data, "update");
-    } else {
-        json_add_members(doc, json_add_object(doc, data, "update"), &update_schema, update);
-    }
+    add_object(doc, data, "update", &update_schema, update);
+    add_object(doc, data, "fetch", &update_fetch_schema, has_fetch ? &fetch : NULL);
 }
 
 enum err update_read(struct request *request, const struct store_view *view) {
     struct update update;
     enum err err = update_get(view, request->arena, &update);
     if (err == ERR_OK || err == ERR_NOT_FOUND) {
-        update_reply(&request->command, err == ERR_OK ? &update : NULL, &request->outcome);
+        update_reply(view, &request->command, err == ERR_OK ? &update : NULL, &request->outcome);
         err = ERR_OK;
     }
     return err;
@@ -83,8 +98,10 @@ static const struct update_begin *begin_input(const struct command *command) {
 static enum err begin_check(const struct store_view *view, const struct command *command,
                             struct outcome *outcome) {
     struct bundle bundle;
-    (void)view;
     (void)outcome;
+    if (command->body != NULL && update_is_fetching(view, command->arena)) {
+        return ERR_UPDATE_BUSY; /* the fetcher begins by `prepared` */
+    }
     return bundle_judge(begin_input(command)->header, bundle_key(), running_version(), &bundle);
 }
 
@@ -117,8 +134,10 @@ static void begin_apply(struct store_tx *tx, const struct command *command,
     update.set.present = UINT64_MAX >> (64 - update_schema.field_count);
     SCHEMA_CLEAR(&update_schema, &update, problem);
     store_put(tx, &update_table, &update);
+    update_fetch_note(tx, command, bundle.header_bytes,
+                      (int64_t)bundle.header_bytes + bundle.image_bytes);
     update.version = arena_copy(command->arena, update.version); /* the reply is written later */
-    update_reply(command, &update, outcome);
+    update_reply(store_tx_view(tx), command, &update, outcome);
     outcome->status = 201;
 }
 
@@ -180,7 +199,8 @@ static void part_apply(struct store_tx *tx, const struct command *command,
     store_put(tx, &update_part_table, &part);
     update.parts_received += is_new ? 1 : 0;
     store_put(tx, &update_table, &update);
-    update_reply(command, &update, outcome);
+    update_fetch_note(tx, command, is_new ? piece->data.len : 0, 0);
+    update_reply(view, command, &update, outcome);
 }
 
 const struct command_row update_part_command = {
@@ -195,13 +215,11 @@ const struct command_row update_part_command = {
  */
 static enum err install_prepare(struct request *request) {
     (void)request;
-    return machine_has_slots ? ERR_OK : ERR_UPDATE_MACHINE;
+    return update_machine_check();
 }
 
-static enum err install_check(const struct store_view *view, const struct command *command,
-                              struct outcome *outcome) {
+enum err update_whole_check(const struct store_view *view, const struct command *command) {
     struct update update;
-    (void)outcome;
     enum err err = update_get(view, command->arena, &update);
     if (err != ERR_OK) {
         return err;
@@ -210,14 +228,24 @@ static enum err install_check(const struct store_view *view, const struct comman
     return is_whole ? ERR_OK : ERR_UPDATE_INCOMPLETE;
 }
 
+static enum err install_check(const struct store_view *view, const struct command *command,
+                              struct outcome *outcome) {
+    (void)outcome;
+    return update_whole_check(view, command);
+}
+
+void update_request(struct store_tx *tx, const struct command *command, struct update *update) {
+    enum err err = update_get(store_tx_view(tx), command->arena, update);
+    CHECK(err == ERR_OK);
+    update->state = UPDATE_REQUESTED;
+    store_put(tx, &update_table, update);
+}
+
 static void install_apply(struct store_tx *tx, const struct command *command,
                           struct outcome *outcome) {
     struct update update;
-    enum err err = update_get(store_tx_view(tx), command->arena, &update);
-    CHECK(err == ERR_OK);
-    update.state = UPDATE_REQUESTED;
-    store_put(tx, &update_table, &update);
-    update_reply(command, &update, outcome);
+    update_request(tx, command, &update);
+    update_reply(store_tx_view(tx), command, &update, outcome);
     outcome->status = 202;
 }
 
@@ -239,15 +267,13 @@ static enum err end_check(const struct store_view *view, const struct command *c
     return update_get(view, command->arena, &update);
 }
 
-static void end_apply(struct store_tx *tx, const struct command *command, struct outcome *outcome) {
-    const struct update_end *input = command->prepared;
+void update_finish(struct store_tx *tx, const struct command *command, struct str problem) {
     struct update update;
-    (void)outcome;
     enum err err = update_get(store_tx_view(tx), command->arena, &update);
     CHECK(err == ERR_OK);
-    bool is_good = str_is_none(input->problem);
+    bool is_good = str_is_none(problem);
     update.state = is_good ? UPDATE_INSTALLED : UPDATE_FAILED;
-    update.problem = str_slice(input->problem, 0, UPDATE_PROBLEM_LEN_MAX);
+    update.problem = str_slice(problem, 0, UPDATE_PROBLEM_LEN_MAX);
     if (is_good) {
         SCHEMA_CLEAR(&update_schema, &update, problem);
     } else {
@@ -256,6 +282,12 @@ static void end_apply(struct store_tx *tx, const struct command *command, struct
     update.parts_received = 0;
     parts_remove(tx, update.part_count);
     store_put(tx, &update_table, &update);
+}
+
+static void end_apply(struct store_tx *tx, const struct command *command, struct outcome *outcome) {
+    const struct update_end *input = command->prepared;
+    (void)outcome;
+    update_finish(tx, command, input->problem);
 }
 
 const struct command_row update_end_command = {
