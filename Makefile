@@ -73,6 +73,7 @@ help:
 	@echo 'make fuzz-run   the fuzzers for longer: MUTATIONS=1000000 SEED=1'
 	@echo 'make bench      install what is missing, measure against other servers'
 	@echo 'make image      build/image: kernel, initramfs, disks, ISO, container'
+	@echo 'make image-twice  the same again elsewhere: are they the same bytes?'
 	@echo 'make bundle     a signed update: SIGNING_KEY=private.pem, UPDATE_KEY=public.pem'
 	@echo 'make vm         boot it in QEMU, reachable at https://localhost:8443'
 	@echo 'make test-vm    every test of the appliance;  make bench-vm  its boot against others'

@@ -7,7 +7,7 @@
 #   build/image/bzImage        the first one, compressed
 #   build/image/coffer.cpio    the server as /init, what direct boot calls the initrd
 #   build/image/coffer.efi     kernel and server in one file: UEFI, or direct boot without initrd
-#   build/image/coffer.raw     disk: two slots for the kernel, one partition for the data
+#   build/image/coffer.raw     disk for UEFI and BIOS: two slots for the kernel, a partition for data
 #   build/image/coffer.qcow2   the same disk, compressed
 #   build/image/coffer.iso     optical medium or stick
 #   build/image/coffer-oci     container image as OCI layout, for amd64 and arm64
@@ -15,7 +15,8 @@
 #   build/image/coffer.spdx.json, SHA256SUMS
 #   build/image/coffer.bundle  signed update, see image/bundle
 #
-# Everything is the same bytes for the same sources and compiler; no step needs root.
+# Everything is the same bytes for the same sources and compiler (`make image-twice` makes it again in
+# another folder and compares); no step needs root.
 
 IMAGE   := build/image
 KERNELS := universal mmio
@@ -35,7 +36,7 @@ VERSION_MIN ?= 0.0.0
 IMAGE_FILES := $(addprefix $(IMAGE)/,vmlinux vmlinux-mmio bzImage coffer.cpio coffer.efi \
                  coffer.qcow2 coffer.iso coffer-oci-amd64.tar coffer-oci-arm64.tar)
 
-.PHONY: image vm test-vm bench-vm image-files bundle
+.PHONY: image image-twice vm test-vm bench-vm image-files bundle
 image:
 	@tests/setup build image
 	@$(MAKE) --no-print-directory image-files
@@ -43,9 +44,12 @@ image:
 image-files: $(IMAGE_FILES) $(IMAGE)/coffer.raw $(IMAGE)/coffer.spdx.json $(IMAGE)/SHA256SUMS
 	@ls -l $(IMAGE_FILES) | awk '{ printf "size    %-30s %9d bytes\n", $$NF, $$5 }'
 
+image-twice: image
+	@tests/vm/twice
+
 vm:
 	@tests/setup build image vm
-	@$(MAKE) --no-print-directory $(IMAGE)/vmlinux $(if $(filter uefi,$(MACHINE)), \
+	@$(MAKE) --no-print-directory $(IMAGE)/vmlinux $(if $(filter uefi bios,$(MACHINE)), \
 	  $(if $(wildcard $(DISK)),,$(IMAGE)/coffer.qcow2),$(IMAGE)/coffer.cpio)
 	@qemu/run
 
@@ -101,16 +105,20 @@ $(IMAGE)/coffer.efi: build/kernel/universal.stamp $(IMAGE)/coffer.cpio
 
 # --- disks and containers --------------------------------------------------------------------
 
-$(IMAGE)/coffer.raw: image/disk $(IMAGE)/coffer.efi
+$(IMAGE)/loader-%.bin: image/loader image/loader.cfg
+	@mkdir -p $(@D)
+	@image/loader $* $@
+
+$(IMAGE)/coffer.raw: image/disk $(IMAGE)/coffer.efi $(IMAGE)/loader-disk.bin
 	@echo 'disk    $@'
-	@image/disk $(IMAGE)/coffer.efi $(COFFER_VERSION) $@
+	@image/disk $(IMAGE)/coffer.efi $(COFFER_VERSION) $(IMAGE)/loader-disk.bin $@
 
 $(IMAGE)/coffer.qcow2: $(IMAGE)/coffer.raw
 	@qemu-img convert -c -O qcow2 $< $@
 
-$(IMAGE)/coffer.iso: image/iso $(IMAGE)/coffer.efi
+$(IMAGE)/coffer.iso: image/iso $(IMAGE)/coffer.efi $(IMAGE)/loader-medium.bin
 	@echo 'iso     $@'
-	@image/iso $(IMAGE)/coffer.efi $@
+	@image/iso $(IMAGE)/coffer.efi $(IMAGE)/loader-medium.bin $@
 
 $(IMAGE)/coffer-oci-amd64.tar $(IMAGE)/coffer-oci-arm64.tar &: image/oci build/coffer \
   build/arm64/coffer $(CERTIFICATES)
@@ -136,7 +144,7 @@ VARIANT_KEY       = $(shell openssl ec -in tests/keys/update.pem -pubout -outfor
 VARIANT_FLAGS     = -DCOFFER_VERSION='"$(VARIANT_$*)"' -DCOFFER_UPDATE_KEY='"$(VARIANT_KEY)"'
 
 .PHONY: update-files
-update-files: $(UPDATE_TESTS)/old.raw $(UPDATE_TESTS)/new.bundle $(UPDATE_TESTS)/bad.bundle
+update-files: $(UPDATE_TESTS)/old.raw $(addprefix $(UPDATE_TESTS)/,new.bundle bad.bundle hang.bundle)
 
 $(UPDATE_TESTS)/%/coffer: $(release_OBJECTS) $(release_VENDOR)
 	@echo 'link    $@'
@@ -156,12 +164,21 @@ $(UPDATE_TESTS)/%.efi: $(UPDATE_TESTS)/%/coffer build/kernel/universal.stamp | $
 	@cp build/kernel/universal/arch/x86/boot/bzImage $@
 # They are linked in the same folder.
 $(UPDATE_TESTS)/new.efi: | $(UPDATE_TESTS)/old.efi
+$(UPDATE_TESTS)/hang.efi: | $(UPDATE_TESTS)/new.efi
 
-$(UPDATE_TESTS)/old.raw: image/disk $(UPDATE_TESTS)/old.efi
-	@image/disk $(UPDATE_TESTS)/old.efi $(VARIANT_old) $@
+$(UPDATE_TESTS)/hang/coffer: tests/vm/hang_init.c
+	@mkdir -p $(@D)
+	@musl-gcc -O2 -static -s -o $@ $<
+
+$(UPDATE_TESTS)/old.raw: image/disk $(UPDATE_TESTS)/old.efi $(IMAGE)/loader-disk.bin
+	@image/disk $(UPDATE_TESTS)/old.efi $(VARIANT_old) $(IMAGE)/loader-disk.bin $@
 
 $(UPDATE_TESTS)/new.bundle: image/bundle $(UPDATE_TESTS)/new.efi
 	@image/bundle --key tests/keys/update.pem --version $(VARIANT_new) $(UPDATE_TESTS)/new.efi $@
+
+# A kernel whose /init does nothing, for ever.
+$(UPDATE_TESTS)/hang.bundle: image/bundle $(UPDATE_TESTS)/hang.efi
+	@image/bundle --key tests/keys/update.pem --version 8.5.0 $(UPDATE_TESTS)/hang.efi $@
 
 # A kernel without /init: it panics.
 $(UPDATE_TESTS)/bad.bundle: image/bundle $(IMAGE)/bzImage

@@ -123,7 +123,7 @@
     ROW(UPDATE_FETCH, "BAD_GATEWAY", "UPDATE_FETCH", 502,                                          \
         "The update could not be fetched; its state says why.")                                    \
     ROW(UPDATE_MACHINE, "CONFLICT", "UPDATE_NO_SLOTS", 409,                                        \
-        "This is no machine with two slots that was started by UEFI; replace its files instead.")  \
+        "This machine was not started from a disk with our two slots; replace its files instead.") \
     /* customers of the Gatekeeper paths; their dialect has words of its own for these */          \
     ROW(BEARER_MISSING, "INVALID_AUTH_FORMAT", "INVALID_AUTH_HEADER", 401,                         \
         "Send the token as Authorization: Bearer TOKEN.")                                          \

@@ -316,7 +316,7 @@ static int image_install(struct cli_options *options) {
     if (err != ERR_OK) {
         return cli_fail("the update is not installed: %s", err_row(err)->sentence);
     }
-    cli_say("version %s is in %s and will be tried", version, install.spare->name);
+    cli_say("version %s is in %s and will be tried", version, install.spare->part.name);
     return 0;
 }
 

@@ -5,6 +5,8 @@
  */
 #include "os/slots.h"
 
+#include "base/le.h"
+#include "os/gpt.h"
 #include "os/files.h"
 #include "os/log.h"
 
@@ -27,12 +29,10 @@ enum {
     OPTION_ACTIVE = 1,
     VARIABLE_BYTES_MAX = 512,
     GUID_BYTES = 16,
-    SECTOR_BYTES = 512,
     /* GPT (UEFI 2.10, 5.3): header in sector 1 */
     GPT_ENTRIES_AT = 72,
     GPT_ENTRY_BYTES_AT = 84,
     GPT_ENTRY_GUID_AT = 16,
-    GPT_ENTRIES_MAX = 128,
     /* device path nodes (UEFI 2.10, 10.3) */
     NODE_MEDIA = 4,
     NODE_HARD_DRIVE = 1,
@@ -60,30 +60,22 @@ static void put_wide(struct buf *out, const char *text) {
     }
 }
 
-static uint64_t le_at(const uint8_t *at, uint32_t bytes) {
-    uint64_t value = 0;
-    for (uint32_t index = bytes; index > 0; index--) {
-        value = value << 8 | at[index - 1];
-    }
-    return value;
-}
-
 /* ---- the load option ---- */
 
 /* The partition's own identifier stands in the table only. */
 static enum err guid_read(const struct slot *slot, uint8_t guid[GUID_BYTES]) {
-    char path[SLOT_NAME_BYTES + 8];
-    uint8_t header[SECTOR_BYTES];
-    (void)snprintf(path, sizeof path, "/dev/%s", slot->disk);
+    char path[PARTITION_NAME_BYTES + 8];
+    uint8_t header[GPT_SECTOR_BYTES];
+    (void)snprintf(path, sizeof path, "/dev/%s", slot->part.disk);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         return ERR_IO;
     }
     enum err err = ERR_IO;
-    if (pread(fd, header, sizeof header, SECTOR_BYTES) == (ssize_t)sizeof header &&
-        memcmp(header, "EFI PART", 8) == 0 && slot->number <= GPT_ENTRIES_MAX) {
-        uint64_t at = le_at(header + GPT_ENTRIES_AT, 8) * SECTOR_BYTES +
-                      le_at(header + GPT_ENTRY_BYTES_AT, 4) * (slot->number - 1);
+    if (pread(fd, header, sizeof header, GPT_SECTOR_BYTES) == (ssize_t)sizeof header &&
+        memcmp(header, "EFI PART", 8) == 0 && slot->part.number <= GPT_ENTRIES_MAX) {
+        uint64_t at = le_get(header + GPT_ENTRIES_AT, 8) * GPT_SECTOR_BYTES +
+                      le_get(header + GPT_ENTRY_BYTES_AT, 4) * (slot->part.number - 1);
         ssize_t got = pread(fd, guid, GUID_BYTES, (off_t)(at + GPT_ENTRY_GUID_AT));
         err = got == GUID_BYTES ? ERR_OK : ERR_IO;
     }
@@ -95,9 +87,9 @@ static void path_put(const struct slot *slot, const uint8_t guid[GUID_BYTES], st
     put_le(out, NODE_MEDIA, 1);
     put_le(out, NODE_HARD_DRIVE, 1);
     put_le(out, HARD_DRIVE_BYTES, 2);
-    put_le(out, slot->number, 4);
-    put_le(out, slot->first, 8);
-    put_le(out, slot->sectors, 8);
+    put_le(out, slot->part.number, 4);
+    put_le(out, slot->part.first, 8);
+    put_le(out, slot->part.sectors, 8);
     buf_put(out, guid, GUID_BYTES);
     put_le(out, FORMAT_GPT, 1);
     put_le(out, SIGNATURE_GUID, 1);
@@ -119,6 +111,7 @@ static void option_put(const struct slot *slot, const uint8_t guid[GUID_BYTES], 
     put_le(out, path.len, 2);
     put_wide(out, "Coffer update");
     buf_put_str(out, buf_str(&path));
+    put_wide(out, SLOT_TRIAL_WORDS); /* what a kernel with an EFI stub takes for its command line */
 }
 
 /* ---- variables ---- */
@@ -149,7 +142,7 @@ static enum err variables_mount(void) {
     return ERR_IO;
 }
 
-enum err slot_boot_next(const struct slot *slot) {
+enum err efi_boot_next(const struct slot *slot) {
     uint8_t guid[GUID_BYTES];
     char option_bytes[VARIABLE_BYTES_MAX];
     char next_bytes[8];
@@ -157,7 +150,7 @@ enum err slot_boot_next(const struct slot *slot) {
     struct buf next = buf_over(next_bytes, sizeof next_bytes);
     enum err err = guid_read(slot, guid);
     if (err != ERR_OK) {
-        log_error(AREA, "the partition table of %s cannot be read", slot->disk);
+        log_error(AREA, "the partition table of %s cannot be read", slot->part.disk);
         return err;
     }
     option_put(slot, guid, &option);

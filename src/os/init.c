@@ -260,6 +260,7 @@ static void helper_ended(struct init *init, int status) {
         init_trial_note(&init->trial, is_good, clock_monotonic_us());
     } else if (helper == HELPER_CONFIRM && is_good) {
         init->trial.is_on = false;
+        slots_trial_over();
         log_info(AREA, "version %s has proved itself and stays", init->version);
     }
 }
@@ -272,7 +273,12 @@ static void trial_go_on(struct init *init) {
     case TRIAL_WAIT:
         break;
     case TRIAL_CHECK:
-        (void)helper_start(init, HELPER_CHECK);
+        /* A version that does not know this machine's network card could never be replaced. */
+        if (init_net_is_reachable(&init->net, &init->config)) {
+            (void)helper_start(init, HELPER_CHECK);
+        } else {
+            init_trial_note(&init->trial, false, clock_monotonic_us());
+        }
         break;
     case TRIAL_CONFIRM:
         (void)helper_start(init, HELPER_CONFIRM);

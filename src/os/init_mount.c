@@ -3,7 +3,9 @@
 
 #include "os/clock.h"
 #include "os/files.h"
+#include "os/gpt.h"
 #include "os/log.h"
+#include "os/partition.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -166,12 +168,20 @@ static void data_complain(const struct disk *disk) {
     }
 }
 
-static void data_grow(const struct disk *disk) {
+/* Our own partition becomes larger when its disk did. */
+static uint64_t data_bytes(const struct disk *disk) {
+    struct partition partition;
+    bool is_grown = disk->is_named && partition_grow(disk->name);
+    return is_grown && partition_look(disk->name, &partition) ? partition.sectors * GPT_SECTOR_BYTES
+                                                              : disk->bytes;
+}
+
+static void data_grow(const struct disk *disk, uint64_t bytes) {
     int fd = open(DATA_FOLDER, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) {
         return;
     }
-    if (ext4_grow(fd, disk->bytes) != ERR_OK) {
+    if (ext4_grow(fd, bytes) != ERR_OK) {
         log_error(AREA, "the file system on %s does not grow to the disk's size: %s", disk->name,
                   strerror(errno));
     }
@@ -180,6 +190,7 @@ static void data_grow(const struct disk *disk) {
 
 bool init_mount_data(const struct disk_choice *choice) {
     const struct disk *disk = choice->disk;
+    uint64_t bytes = data_bytes(disk);
     if (choice->must_format && !data_format(disk)) {
         return false;
     }
@@ -194,10 +205,10 @@ bool init_mount_data(const struct disk_choice *choice) {
         data_complain(disk);
     }
     /* Also when sizes agree but for less than a block: the kernel knows. */
-    if (choice->must_format || disk->ext4.bytes / 4096 < disk->bytes / 4096) {
-        data_grow(disk);
+    if (choice->must_format || disk->ext4.bytes / 4096 < bytes / 4096) {
+        data_grow(disk, bytes);
     }
-    log_info(AREA, "data on %s, %llu MiB", disk->name, (unsigned long long)(disk->bytes >> 20));
+    log_info(AREA, "data on %s, %llu MiB", disk->name, (unsigned long long)(bytes >> 20));
     return true;
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/time.h"
 #include "os/clock.h"
+#include "os/files.h"
 #include "os/log.h"
 
 #include <arpa/inet.h>
@@ -261,4 +262,35 @@ void init_net_start(struct init_net *net, const struct init_config *config) {
     } else {
         fixed_set(net, wanted);
     }
+}
+
+/* ---- the state of it ---- */
+
+/* A line of if_inet6: address, device's number, prefix length, scope, flags, name. Routers'
+ * prefixes and fixed addresses have scope 00, link-local ones 20, the loopback 10. */
+static bool is_global_line(struct str line) {
+    enum { SCOPE_FIELD = 3 };
+    for (uint32_t field = 0; field < SCOPE_FIELD; field++) {
+        (void)str_split(&line, ' ');
+    }
+    return str_equal(str_split(&line, ' '), STR("00"));
+}
+
+static bool has_global_ipv6(void) {
+    static char memory[8 * 1024];
+    struct str rest;
+    if (file_read("/proc/net/if_inet6", memory, sizeof memory, &rest) != ERR_OK) {
+        return false;
+    }
+    while (!str_is_none(rest)) {
+        if (is_global_line(str_split(&rest, '\n'))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool init_net_is_reachable(const struct init_net *net, const struct init_config *config) {
+    bool is_wanted = !str_equal(init_config_get(config, "ip"), STR("none"));
+    return !is_wanted || net->address.bytes != 0 || has_global_ipv6();
 }

@@ -36,6 +36,8 @@ void init_net_start(struct init_net *net, const struct init_config *config);
 int64_t init_net_due_us(const struct init_net *net);
 /* Something may have come, or it is time. */
 void init_net_step(struct init_net *net);
+/* Has it an address that others can reach, or was it told to have none? */
+bool init_net_is_reachable(const struct init_net *net, const struct init_config *config);
 
 /* ---- init_power.c ---- */
 

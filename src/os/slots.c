@@ -1,4 +1,4 @@
-/* Files in the slots, see slots.h. The firmware's side of it is efi.c. */
+/* Files in the slots, see slots.h. The firmware's side of it is efi.c and image/loader.cfg. */
 #include "os/slots.h"
 
 #include "os/files.h"
@@ -22,11 +22,21 @@
 #define TRIAL_PATH BOOT_FOLDER "/TRIAL.EFI"
 #define SPARE_PATH BOOT_FOLDER "/SPARE.EFI"
 #define VERSION_PATH BOOT_FOLDER "/VERSION"
+#define NEXT_PATH BOOT_FOLDER "/NEXT"
+#define FIRMWARE_FOLDER "/sys/firmware/efi/efivars"
+#define WATCHDOG_PATH "/dev/watchdog"
+/* Our loader says who it is. */
+#define LOADER_WORD "loader=coffer"
 
-enum { SAFE = MS_NOSUID | MS_NODEV | MS_NOEXEC, WRITE_BYTES_MAX = 1 << 20 };
+enum {
+    SAFE = MS_NOSUID | MS_NODEV | MS_NOEXEC,
+    WRITE_BYTES_MAX = 1 << 20,
+    CMDLINE_BYTES_MAX = 4096,
+    NEXT_BYTES = 1024, /* of the loader's environment block, always */
+};
 
 static enum err complain(const struct slot *slot, const char *what) {
-    log_error(AREA, "%s of the slot on %s: %s", what, slot->name, strerror(errno));
+    log_error(AREA, "%s of the slot on %s: %s", what, slot->part.name, strerror(errno));
     return ERR_IO;
 }
 
@@ -43,66 +53,42 @@ static struct str uevent_get(struct str text, struct str name) {
     return STR_NONE;
 }
 
-static uint64_t number_read(const char *partition, const char *name) {
-    char path[128];
-    char memory[64];
-    struct str text;
-    uint64_t value = 0;
-    (void)snprintf(path, sizeof path, BLOCK_FOLDER "/%.31s/%s", partition, name);
-    bool is_read = file_read(path, memory, sizeof memory, &text) == ERR_OK &&
-                   str_parse_u64(str_split(&text, '\n'), &value);
-    return is_read ? value : 0;
-}
-
-/* The folder of a partition lies in that of its disk. */
-static bool disk_of(struct slot *slot) {
-    char path[128];
-    char real[512];
-    (void)snprintf(path, sizeof path, BLOCK_FOLDER "/%.31s", slot->name);
-    ssize_t len = readlink(path, real, sizeof real - 1);
-    if (len <= 0) {
-        return false;
-    }
-    struct str rest = str_from(real, (size_t)len);
-    struct str parent = STR_NONE;
-    for (struct str part = str_split(&rest, '/'); !str_is_none(rest);
-         part = str_split(&rest, '/')) {
-        parent = part;
-    }
-    (void)snprintf(slot->disk, sizeof slot->disk, "%.*s", STR_ARG(parent));
-    return parent.len > 0 && parent.len < sizeof slot->disk;
-}
-
-static bool slot_take(struct slot *slot, const char *name) {
-    memset(slot, 0, sizeof *slot);
-    (void)snprintf(slot->name, sizeof slot->name, "%.31s", name);
-    slot->number = (uint32_t)number_read(name, "partition");
-    slot->first = number_read(name, "start");
-    slot->sectors = number_read(name, "size");
-    return slot->number > 0 && slot->first > 0 && slot->sectors > 0 && disk_of(slot);
-}
-
 static void partition_judge(const char *name, struct slots *slots, uint32_t counts[SLOTS_COUNT]) {
     static const struct str names[SLOTS_COUNT] = {{"coffer-a", 8}, {"coffer-b", 8}};
     char path[128];
     char memory[1024];
     struct str text;
     (void)snprintf(path, sizeof path, BLOCK_FOLDER "/%.31s/uevent", name);
-    if (strlen(name) >= SLOT_NAME_BYTES ||
-        file_read(path, memory, sizeof memory, &text) != ERR_OK) {
+    if (file_read(path, memory, sizeof memory, &text) != ERR_OK) {
         return;
     }
     struct str label = uevent_get(text, STR("PARTNAME"));
     for (uint32_t index = 0; index < SLOTS_COUNT; index++) {
-        if (str_equal(label, names[index]) && slot_take(&slots->rows[index], name)) {
+        if (str_equal(label, names[index]) && partition_look(name, &slots->rows[index].part)) {
             counts[index] += 1;
         }
     }
 }
 
+static bool is_started_by_our_loader(void) {
+    static char memory[CMDLINE_BYTES_MAX];
+    struct str rest;
+    if (file_read("/proc/cmdline", memory, sizeof memory, &rest) != ERR_OK) {
+        return false;
+    }
+    rest = str_split(&rest, '\n');
+    while (!str_is_none(rest)) {
+        if (str_equal(str_split(&rest, ' '), STR(LOADER_WORD))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 enum err slots_find(struct slots *slots) {
     uint32_t counts[SLOTS_COUNT] = {0};
-    DIR *folder = file_exists("/sys/firmware/efi/efivars") ? opendir(BLOCK_FOLDER) : NULL;
+    bool is_ours = file_exists(FIRMWARE_FOLDER) || is_started_by_our_loader();
+    DIR *folder = is_ours ? opendir(BLOCK_FOLDER) : NULL;
     if (folder == NULL) {
         return ERR_NOT_FOUND;
     }
@@ -119,10 +105,10 @@ enum err slots_find(struct slots *slots) {
 /* ---- looking ---- */
 
 static enum err slot_mount(const struct slot *slot, unsigned long flags) {
-    char device[SLOT_NAME_BYTES + 8];
+    char device[PARTITION_NAME_BYTES + 8];
     (void)mkdir("/run/coffer", 0755);
     (void)mkdir(MOUNT_FOLDER, 0700);
-    (void)snprintf(device, sizeof device, "/dev/%s", slot->name);
+    (void)snprintf(device, sizeof device, "/dev/%s", slot->part.name);
     if (mount(device, MOUNT_FOLDER, "vfat", SAFE | flags, NULL) != 0) {
         return complain(slot, "mounting");
     }
@@ -213,6 +199,7 @@ enum err slot_write(const struct slot *slot, const char *version,
     (void)mkdir(BOOT_FOLDER, 0700);
     (void)unlink(SPARE_PATH); /* two do not fit */
     (void)unlink(VERSION_PATH);
+    (void)unlink(NEXT_PATH);
     err = image_write(slot, source);
     if (err == ERR_OK) {
         err = version_write(slot, version);
@@ -222,6 +209,44 @@ enum err slot_write(const struct slot *slot, const char *version,
     }
     enum err unmounted = slot_unmount(slot);
     return err == ERR_OK ? unmounted : err;
+}
+
+/* ---- trying ---- */
+
+/* The loader's environment block: a line that names it, settings, and # up to its full length. */
+static enum err next_write(void) {
+    char memory[NEXT_BYTES];
+    struct buf block = buf_over(memory, sizeof memory);
+    buf_put_c(&block, "# GRUB Environment Block\ntrial=once\nwords=" SLOT_TRIAL_WORDS "\n");
+    while (block.len < NEXT_BYTES) {
+        buf_put_byte(&block, '#');
+    }
+    CHECK(!block.is_full);
+    return file_write(NEXT_PATH, buf_str(&block), 0600);
+}
+
+enum err slot_boot_next(const struct slot *slot) {
+    if (file_exists(FIRMWARE_FOLDER)) {
+        return efi_boot_next(slot);
+    }
+    enum err err = slot_mount(slot, 0);
+    if (err != ERR_OK) {
+        return err;
+    }
+    err = next_write() == ERR_OK ? ERR_OK : complain(slot, "the loader's file");
+    enum err unmounted = slot_unmount(slot);
+    return err == ERR_OK ? unmounted : err;
+}
+
+/* Its driver stops it at the end of whoever wrote this letter. */
+void slots_trial_over(void) {
+    int fd = open(WATCHDOG_PATH, O_WRONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return;
+    }
+    if (write(fd, "V", 1) != 1 || close(fd) != 0) {
+        log_error(AREA, "the watchdog of the trial does not stop: %s", strerror(errno));
+    }
 }
 
 /* ---- confirming ---- */

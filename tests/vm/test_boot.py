@@ -4,6 +4,7 @@ button ends it in order, a pulled plug loses nothing that was acknowledged.
 All of it under emulation: no test here needs KVM.
 """
 
+import os
 import shutil
 import subprocess
 
@@ -85,13 +86,69 @@ def test_uefi_raw_disk():
         check_equal(machine.client().get('/health').status, 200, 'health')
 
 
+def test_bios_disk():
+    """The same disk, by a BIOS and the loader on it."""
+    machine = Machine('bios', boot='later', data_mib=0)
+    machine.boot = overlay(machine, 'coffer.qcow2')
+    walk_through(machine)
+
+
 def test_iso():
     """The medium has no data disk: that is another one."""
-    with Machine('uefi', boot=image('coffer.iso'), memory=256) as machine:
+    walk_through(Machine('uefi', boot=image('coffer.iso'), memory=256))
+
+
+def test_bios_iso_as_a_stick():
+    walk_through(Machine('bios', boot=image('coffer.iso')))
+
+
+def test_bios_iso_in_a_drive():
+    """Behind a disk that nothing starts from, which becomes the data disk."""
+    medium = f'media=cdrom,readonly=on,format=raw,file={image("coffer.iso")}'
+    machine = Machine('bios', boot='later', data_mib=0, extra=[
+        '-device', 'ahci,id=ahci', '-device', 'ide-cd,bus=ahci.0,drive=medium,bootindex=1',
+        '-drive', f'if=none,id=medium,{medium}'])
+    machine.boot = machine.path('data.raw')
+    with open(machine.boot, 'wb') as disk:
+        disk.truncate(1 << 30)
+    walk_through(machine)
+
+def data_mib(machine):
+    """What the console says that the data has."""
+    return int(machine.wait_console(r'data on vda3, (\d+) MiB').group(1))
+
+
+def disk_check(machine):
+    """Table and file system of a machine that is off have no fault."""
+    raw = machine.path('look.raw')
+    subprocess.run(['qemu-img', 'convert', '-O', 'raw', machine.boot, raw], check=True)
+    said = subprocess.run(['sfdisk', '--verify', raw], check=True, capture_output=True,
+                          text=True).stdout
+    check_in('No errors detected', said)
+    subprocess.run(['e2fsck', '-fn', f'{raw}?offset={33 << 20}'], check=True, capture_output=True)
+    os.remove(raw)
+
+
+def test_disk_that_was_made_larger():
+    """The data has all of it, at the next start, and nothing is lost; twice, because the table
+    then is where it was at first. The plug is pulled in between."""
+    machine = Machine('bios', boot='later', data_mib=0)
+    machine.boot = overlay(machine, 'coffer.qcow2')
+    with machine:
         email = machine.register('ada')
+        check_equal(data_mib(machine), 1024)
+        for size in (3, 5):
+            stop(machine)
+            subprocess.run(['qemu-img', 'resize', '-q', machine.boot, f'{size}G'], check=True)
+            machine.spawn()
+            machine.wait_console('vda has grown')
+            machine.pull_plug()
+            machine.start()
+            check_equal(data_mib(machine), size * 1024 - 34)
+            machine.login(email)
         stop(machine)
-        machine.start()
-        machine.login(email)
+        check('has grown' not in machine.console(), 'it grows again')
+        disk_check(machine)
 
 
 def test_data_disk_moves_to_another_machine():

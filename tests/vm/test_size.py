@@ -61,7 +61,7 @@ def test_sums_and_bill_of_materials():
     check_equal(bill['spdxVersion'], 'SPDX-2.3')
     names = {package['name'] for package in bill['packages']}
     for name in ('coffer', 'bearssl', 'lmdb', 'yyjson', 'zlib', 'musl', 'libgcc', 'musl-arm64',
-                 'libgcc-arm64', 'linux'):
+                 'libgcc-arm64', 'linux', 'grub'):
         check(name in names, f'{name} is missing')
     for package in bill['packages']:
         check(package['versionInfo'] and package['licenseDeclared'], f'{package} lacks something')
@@ -81,8 +81,10 @@ def test_same_bytes_again():
     with tempfile.TemporaryDirectory() as folder:
         steps = {
             'coffer.cpio': ['image/initramfs', 'build/coffer'],
-            'coffer.raw': ['image/disk', image('coffer.efi'), version()],
-            'coffer.iso': ['image/iso', image('coffer.efi')],
+            'loader-disk.bin': ['image/loader', 'disk'],
+            'loader-medium.bin': ['image/loader', 'medium'],
+            'coffer.raw': ['image/disk', image('coffer.efi'), version(), image('loader-disk.bin')],
+            'coffer.iso': ['image/iso', image('coffer.efi'), image('loader-medium.bin')],
         }
         for name, command in steps.items():
             out = os.path.join(folder, name)
