@@ -15,7 +15,10 @@ import time
 from machine import PASSWORD, ROOT, Machine
 import harness
 from bundle import UPDATE, Bundle
+from downloads import Downloads, cut
 from harness import check, check_equal, check_in, check_status
+from names import NameServer, dns_reply
+from pki import Pki
 
 harness.TEST_SECONDS_MAX = 900  # several boots through the firmware and minutes of trial
 
@@ -243,6 +246,40 @@ def test_plug_pulled_during_installation():
         machine.login(ada)
         check(machine.version() in (OLD, NEW), machine.version())
         machine.pull_plug()
+
+
+def test_update_by_url():
+    """The guest fetches from the host (10.0.2.2 to it), by a name that our name server knows and a
+    certificate of our authority: both come as settings, by fw_cfg."""
+    with Updating() as machine:
+        machine.power_off()
+        pki = Pki(machine.folder)
+        with open(os.path.join(FILES, 'new.bundle'), 'rb') as handle:
+            bundle = handle.read()
+        with NameServer(lambda query, is_tcp: [dns_reply(query, ['10.0.2.2'])]) as names, \
+                Downloads(pki.identity('updates.example'), 'updates.example') as site:
+            machine.extra = QUICK + [
+                '-fw_cfg', f'name=opt/coffer/net.trust-store,file={pki.authority}',
+                '-fw_cfg', f'name=opt/coffer/net.resolvers,string=10.0.2.2:{names.port}']
+            machine.start()
+            site.pages.update({'/bundle': bundle, '/cut': cut(bundle, len(bundle) // 2)})
+            client = machine.login(EMAIL)
+            check_status(client.post(UPDATE + '/fetch', {'url': site.url('/cut')}), 202)
+            fetch = harness.wait_until(lambda: fetch_ended(client), 'the fetch ends', 60)
+            check_equal((fetch['state'], fetch['code']), ('refused', 'CONNECTION_CLOSED'))
+            check_equal(machine.version(), OLD)
+            check_status(client.post(UPDATE + '/fetch', {'url': site.url('/bundle')}), 202)
+            machine.await_end()
+        machine.start()
+        data = machine.state()
+        check_equal((data['running_version'], data['update']['state'], data['fetch']['state']),
+                    (NEW, 'installed', 'fetched'))
+        machine.power_off()
+
+
+def fetch_ended(client):
+    fetch = client.get(UPDATE).data['fetch']
+    return fetch if fetch['state'] != 'fetching' else None
 
 
 def under_way(machine):
