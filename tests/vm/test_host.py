@@ -53,13 +53,20 @@ def snapshot_save(machine, device):
     return email
 
 
+def status(machine):
+    """None as long as QEMU does not listen yet."""
+    try:
+        return machine.qmp('query-status')['status']
+    except subprocess.CalledProcessError:
+        return None
+
+
 def snapshot_resume(machine, device, email):
     """A copy of it goes on; returns the tokens that it draws for a login."""
     shutil.copy(machine.path('saved.raw'), machine.data)
     machine.extra = device('auto') + ['-incoming', f'exec:cat {machine.path("state")}']
     machine.spawn()
-    wait_until(lambda: machine.qmp('query-status')['status'] in ('paused', 'running'), 'restored',
-               SAVE_SECONDS_MAX)
+    wait_until(lambda: status(machine) in ('paused', 'running'), 'restored', SAVE_SECONDS_MAX)
     machine.qmp('cont')
     machine.wait('serves', machine.serves)
     reply = machine.client().post('/api/v1/auth/login', {'email': email, 'password': PASSWORD})
