@@ -1,11 +1,12 @@
 /*
  * coffer image: updates of the appliance.
  *
- *   update FILE   (or URL) puts a signed bundle into a store that no server has open, to be
- * installed install       PID 1, when the server has ended for it: writes the other slot, keeps a
- * copy of the store, and has the firmware start that slot once confirm       PID 1, when the new
- * version has proved itself: it stays back          PID 1, when the old version runs again: so does
- * the store, as it was if need be
+ *   update FILE   puts a signed bundle into a store that no server has open, to be installed;
+ *   update URL    so does this, and fetches it first
+ *   install       PID 1, when the server has ended for it: writes the other slot, keeps a copy of
+ *                 the store, and has the firmware start that slot once
+ *   confirm       PID 1, when the new version has proved itself: it stays
+ *   back          PID 1, when the old version runs again: so does the store, as it was if need be
  *
  * Each of the last three may be cut off at any moment and asked for again.
  */

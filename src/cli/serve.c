@@ -145,8 +145,14 @@ static bool serve_sockets(struct serve *serve) {
 
 /* What an earlier start as root has left in the folder must not lock the new user out. */
 static bool folder_give(const char *folder, struct process_user user) {
-    static const char *const names[] = {"",          "/certificate.pem", "/certificate-key.pem",
-                                        "/data.mdb", "/lock.mdb",        "/coffer.conf"};
+    static const char *const names[] = {"",
+                                        "/certificate.pem",
+                                        "/certificate-key.pem",
+                                        "/coffer.conf",
+                                        "/data.mdb",
+                                        "/lock.mdb",
+                                        "/redo.0",
+                                        "/redo.1"};
     char path[FILE_PATH_BYTES_MAX];
     for (uint32_t i = 0; i < COUNT_OF(names); i++) {
         snprintf(path, sizeof(path), "%s%s", folder, names[i]);

@@ -14,7 +14,7 @@
 
 static MDB_txn *batch_txn_begin(struct store *store) {
     MDB_txn *txn = NULL;
-    store_commit_start(&store->io.commit);
+    store_redo_start(&store->io.redo);
     STORE_MUST(mdb_txn_begin(store->env, NULL, 0, &txn));
     store_tx_start(store, txn);
     return txn;
@@ -42,7 +42,6 @@ static MDB_txn *batch_run(struct store *store, struct store_state *state) {
 
 static void batch_commit(struct store *store) {
     struct store_state state;
-    store_runway_lay(store);
     MDB_txn *txn = batch_run(store, &state);
     if (store->tx.batch_writes == 0) {
         mdb_txn_abort(txn);
@@ -51,7 +50,7 @@ static void batch_commit(struct store *store) {
     }
     store_state_write(store, txn, &state);
     STORE_MUST(mdb_txn_commit(txn));
-    CHECK(store->io.sync_due_fd < 0);
+    store->io.is_sync_due = false;
     store->state = state;
     store->commits += 1;
 }
@@ -82,7 +81,7 @@ enum err store_batch_open(struct store *store) {
     if (!fiber_init(&store->fiber, batch_main, store)) {
         return ERR_NO_MEMORY;
     }
-    return store_io_open(&store->io, &store->fiber, store->data_fd);
+    return store_io_open(&store->io, &store->fiber, store->data_fd, store->options.headroom_bytes);
 }
 
 void store_batch_close(struct store *store) {
@@ -159,7 +158,7 @@ bool store_batch_is_busy(const struct store *store) {
 }
 
 int store_wait_fd(const struct store *store) {
-    return store->io.done_fd;
+    return store->io.committer.done_fd;
 }
 
 bool store_batch_wants_cpu(const struct store *store) {

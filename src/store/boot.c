@@ -33,7 +33,8 @@ enum err store_folder_claim(const char *folder, int *lock_fd, const char **probl
 }
 
 static enum err new_folder_remove(const char *folder) {
-    static const char *const names[] = {"data.new/data.mdb", "data.new/lock.mdb", "data.new"};
+    static const char *const names[] = {"data.new/data.mdb", "data.new/lock.mdb", "data.new/redo.0",
+                                        "data.new/redo.1", "data.new"};
     char path[STORE_PATH_BYTES];
     for (uint32_t index = 0; index < COUNT_OF(names); index += 1) {
         (void)store_path_in(folder, names[index], path);

@@ -243,7 +243,7 @@ static enum err env_open_prepared(struct store *store, const char *folder, const
         problem_say(problem, "data.mdb", "the file is empty: restore a backup");
         return ERR_CORRUPT;
     }
-    enum err err = store_commit_recover(folder, store->options.is_read_only, problem);
+    enum err err = store_redo_recover(folder, store->options.is_read_only, problem);
     if (err != ERR_OK) {
         return err;
     }
@@ -263,21 +263,17 @@ static enum err env_open_prepared(struct store *store, const char *folder, const
     return err;
 }
 
-/* From here on a commit costs one flush. */
-static enum err commit_arm(struct store *store, const char **problem) {
+/* From here on a commit is one write and one flush. */
+static enum err redo_arm(struct store *store, const char **problem) {
     MDB_envinfo info;
     MDB_stat stat;
-    uint64_t txnid = 0;
+    struct store_redo *redo = &store->io.redo;
     STORE_MUST(mdb_env_info(store->env, &info));
     STORE_MUST(mdb_env_stat(store->env, &stat));
-    *problem = "data.mdb: a meta page cannot be written";
-    enum err err = store_commit_settle(store->data_fd, &txnid);
-    if (err == ERR_OK) {
-        CHECK(txnid == info.me_last_txnid); /* we know LMDB's meta pages */
-        store->io.commit.page_bytes = stat.ms_psize;
-        store->io.commit.is_armed = true;
-    }
-    return err;
+    *problem = store_file_problem();
+    redo->segment_bytes_max = store->options.redo_bytes_max;
+    return store_redo_arm(redo, store->folder, store->data_fd, info.me_last_txnid, stat.ms_psize,
+                          store->options.redo_bytes_start);
 }
 
 /* ---- first boot ---- */
@@ -312,6 +308,12 @@ static void options_default(struct store_options *options) {
     }
     if (options->map_bytes_start == 0) {
         options->map_bytes_start = MAP_BYTES_START_DEFAULT;
+    }
+    if (options->redo_bytes_start == 0) {
+        options->redo_bytes_start = REDO_SEGMENT_BYTES_START;
+    }
+    if (options->redo_bytes_max == 0) {
+        options->redo_bytes_max = REDO_SEGMENT_BYTES_MAX;
     }
     if (options->map_bytes_start > options->map_bytes_max) {
         options->map_bytes_start = options->map_bytes_max;
@@ -352,7 +354,7 @@ static enum err store_open_files(struct store *store, const char **problem) {
     if (err == ERR_OK && !store->options.is_read_only) {
         *problem = "no memory for the batch's stack, or no thread";
         err = store_batch_open(store);
-        err = err == ERR_OK ? commit_arm(store, problem) : err;
+        err = err == ERR_OK ? redo_arm(store, problem) : err;
     }
     return err;
 }
@@ -371,8 +373,9 @@ enum err store_open(struct store **out, const struct store_options *options, con
     }
     store->options = *options;
     store->lock_fd = -1;
-    store->io.ask_fd = -1;
-    store->io.done_fd = -1;
+    for (uint32_t index = 0; index < REDO_SEGMENTS; index += 1) {
+        store->io.redo.segments[index].fd = -1;
+    }
     options_default(&store->options);
     (void)snprintf(store->folder, sizeof store->folder, "%s", options->folder);
     store->options.folder = store->folder;
@@ -386,7 +389,6 @@ enum err store_open(struct store **out, const struct store_options *options, con
         return err;
     }
     (void)store_has_room(store); /* for the statistics */
-    store->file_bytes = store_fd_bytes(store->data_fd);
     *problem = NULL;
     *out = store;
     return ERR_OK;
@@ -401,9 +403,6 @@ void store_close(struct store *store) {
         mdb_txn_abort(store->snapshot.txn);
     }
     store_batch_close(store);
-    if (store->io.commit.is_armed) {
-        (void)store_commit_clear(store->data_fd); /* or the next start looks at the last pages */
-    }
     env_close(store);
     store_fd_close(store->lock_fd);
     if (store->has_seal_key) {

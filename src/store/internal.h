@@ -4,12 +4,12 @@
  *   env.c      open and close           boot.c     a new store appears whole
  *   meta.c     the meta table           migrate.c  from what is stored to what the program has
  *   batch.c    the batch's states       fiber.c    its stack
- *   io.c       system calls, helper     codec.c    records as bytes
+ *   io.c       system calls, threads    codec.c    records as bytes
  *   view.c     snapshots, get, find     scan.c     range scans
  *   write.c    put, del, write set      key.c      keys of tables and indexes
  *   index.c    rebuilds indexes         fsck.c     proof of everything that is derived
- *   commit.c   one flush per commit
- *   backup.c   copy and restore         room.c     space for a batch, the runway
+ *   redo.c     the redo log             redo_recover.c  what it says after a crash
+ *   backup.c   copy and restore         room.c     space for a batch
  */
 #ifndef STORE_INTERNAL_H
 #define STORE_INTERNAL_H
@@ -113,8 +113,6 @@ struct store {
     uint64_t commits;
     uint64_t map_bytes;
     uint64_t used_bytes;
-    uint64_t file_bytes; /* of data.mdb; what is behind used_bytes is the runway */
-    uint64_t room_bytes; /* before this batch */
     int64_t last_commit_us;
     int64_t last_sync_us;
     /* The batch's: LMDB may yield in the middle of a put, when it writes pages out early. */
@@ -142,8 +140,6 @@ const struct store_table *store_table_of(const struct store *store, const struct
 
 /* ERR_STORE_FULL when there is no room; grows the map when that is all. No transaction is open. */
 enum err store_room_make(struct store *store);
-/* Lays the next step of the runway if it is due; on the fiber, before the batch's transaction. */
-void store_runway_lay(struct store *store);
 
 /* ---- boot.c ---- */
 

@@ -4,21 +4,21 @@
 #include "os/clock.h"
 #include "os/panic.h"
 #include "store/lmdb_hooks.h"
+#include "store/redo_parts.h"
 
 #undef pwrite
 #undef pwritev
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/statvfs.h>
 
-/* The store whose fiber is running now; NULL outside of fibers. LMDB's calls bring no context. */
-static struct store_io *io_running;
+/* The store whose fiber is running now; NULL outside of fibers and in the workers. LMDB's calls
+ * bring no context. */
+static _Thread_local struct store_io *io_running;
 
 static char problem_text[STORE_PATH_BYTES + 128];
 
@@ -26,15 +26,17 @@ static char problem_text[STORE_PATH_BYTES + 128];
 
 #ifdef COFFER_TEST_BUILD
 static struct store_io_observer observer;
+static pthread_t observed; /* what the workers do is told when it is handed to them */
 
 void store_io_observe(struct store_io_observer new_observer) {
     observer = new_observer;
+    observed = pthread_self();
 }
 
 /* 0 = go on; otherwise *result is what the operation answers (errno set). For a cut write *bytes
  * becomes smaller and the operation goes on. */
 static bool io_is_vetoed(struct store_io_event event, size_t *bytes) {
-    if (observer.on_event == NULL) {
+    if (observer.on_event == NULL || !pthread_equal(observed, pthread_self())) {
         return false;
     }
     int64_t verdict = observer.on_event(observer.ctx, &event);
@@ -49,119 +51,67 @@ static bool io_is_vetoed(struct store_io_event event, size_t *bytes) {
 #define IO_VETO(bytes_, ...) false
 #endif
 
-/* ---- the helper thread ---- */
+/* ---- what the threads do ---- */
 
-static void io_event_post(int fd) {
-    uint64_t one = 1;
-    ssize_t wrote;
-    do {
-        wrote = write(fd, &one, sizeof one);
-    } while (wrote < 0 && errno == EINTR);
-    CHECK(wrote == (ssize_t)sizeof one);
-}
-
-static int64_t io_sync_run(int fd) {
+static int64_t step_run(const struct store_io_step *step) {
     int64_t result = 0;
     do {
-        result = fd < 0 ? 0 : fdatasync(fd);
+        result = step->data == NULL ? fdatasync(step->fd)
+                                    : pwrite(step->fd, step->data, step->bytes, step->offset);
     } while (result < 0 && errno == EINTR);
     return result;
 }
 
-static int64_t io_write_run(const struct store_io_write *write) {
-    int64_t result = 0;
-    do {
-        result =
-            write->data == NULL ? 0 : pwrite(write->fd, write->data, write->bytes, write->offset);
-    } while (result < 0 && errno == EINTR);
-    return result;
-}
-
-/* Stops at what fails first: a settled meta page must never speak of pages that are not on disk. */
-static void io_request_run(struct store_io_request *request) {
-    int64_t wrote = 0;
-    errno = EIO; /* of a short write */
-    bool is_done = io_write_run(&request->record) == (int64_t)request->record.bytes &&
-                   io_sync_run(request->sync_before_fd) == 0;
-    if (is_done) {
-        wrote = io_write_run(&request->meta);
-        is_done = wrote >= 0 && io_sync_run(request->sync_after_fd) == 0;
-    }
-    request->error = errno;
-    request->result = is_done ? wrote : -1;
-}
-
-static void *io_helper_main(void *ctx) {
-    struct store_io *io = ctx;
-    for (;;) {
-        uint64_t count = 0;
-        ssize_t got = read(io->ask_fd, &count, sizeof count);
-        if (got < 0 && errno == EINTR) {
-            continue;
+static void job_run(void *ctx) {
+    struct store_io_job *job = ctx;
+    job->error = 0;
+    for (uint32_t index = 0; index < job->count && job->error == 0; index += 1) {
+        const struct store_io_step *step = &job->steps[index];
+        errno = EIO; /* of a short write */
+        if (step_run(step) != (int64_t)step->bytes) {
+            job->error = errno;
         }
-        CHECK(got == (ssize_t)sizeof count);
-        atomic_thread_fence(memory_order_acquire);
-        if (io->request.is_stop) {
-            return NULL;
-        }
-        io_request_run(&io->request);
-        atomic_store_explicit(&io->is_done, true, memory_order_release);
-        io_event_post(io->done_fd);
     }
 }
 
-static bool io_helper_start(struct store_io *io) {
-    enum { HELPER_STACK_BYTES = 256 * 1024 };
-    sigset_t all;
-    sigset_t before;
-    pthread_attr_t attributes;
-    pthread_t thread;
-    if (pthread_attr_init(&attributes) != 0) {
-        return false;
+/* The mark says for good what needs no replay; so the other segment may be taken again. */
+static void checkpoint_run(void *ctx) {
+    struct store_io_checkpoint *checkpoint = ctx;
+    struct redo_mark mark = redo_mark_make(checkpoint->salt, checkpoint->txnid);
+    checkpoint->is_failed = fdatasync(checkpoint->data_fd) != 0 ||
+                            redo_mark(checkpoint->data_fd, checkpoint->page_bytes, &mark) != ERR_OK;
+    if (!checkpoint->is_failed) {
+        store_redo_grow(checkpoint->segment, checkpoint->segment_bytes_max, checkpoint->keep_free);
     }
-    /* Signals belong to the loop's thread. */
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    bool is_started = pthread_attr_setstacksize(&attributes, HELPER_STACK_BYTES) == 0 &&
-                      pthread_create(&thread, &attributes, io_helper_main, io) == 0;
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    (void)pthread_attr_destroy(&attributes);
-    if (is_started) {
-        _Static_assert(sizeof thread == sizeof io->helper, "pthread_t is a word");
-        memcpy(&io->helper, &thread, sizeof thread);
-    }
-    return is_started;
 }
 
-enum err store_io_open(struct store_io *io, struct fiber *fiber, int data_fd) {
+static void checkpoint_wait_run(void *ctx) {
+    worker_wait(ctx);
+}
+
+enum err store_io_open(struct store_io *io, struct fiber *fiber, int data_fd, uint64_t keep_free) {
     CHECK(fiber != NULL);
-    CHECK(!io->is_helper_running);
-    *io = (struct store_io){.fiber = fiber, .data_fd = data_fd, .ask_fd = -1, .done_fd = -1};
-    io->ask_fd = eventfd(0, EFD_CLOEXEC);
-    io->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (io->ask_fd < 0 || io->done_fd < 0 || !io_helper_start(io)) {
-        store_fd_close(io->ask_fd);
-        store_fd_close(io->done_fd);
-        return ERR_IO;
-    }
-    io->is_helper_running = true;
-    return ERR_OK;
+    CHECK(!io->committer.is_running);
+    io->fiber = fiber;
+    io->data_fd = data_fd;
+    io->wait = STORE_IO_RUN;
+    io->checkpoint.keep_free = keep_free;
+    enum err err = worker_start(&io->committer);
+    return err == ERR_OK ? worker_start(&io->checkpointer) : err;
 }
 
 void store_io_close(struct store_io *io) {
-    if (!io->is_helper_running) {
-        return;
-    }
     CHECK(io->wait != STORE_IO_DISK);
-    pthread_t thread;
-    memcpy(&thread, &io->helper, sizeof thread);
-    io->request.is_stop = true;
-    atomic_thread_fence(memory_order_release);
-    io_event_post(io->ask_fd);
-    (void)pthread_join(thread, NULL);
-    store_fd_close(io->ask_fd);
-    store_fd_close(io->done_fd);
-    io->is_helper_running = false;
+    if (io->checkpointer.is_asked) {
+        worker_wait(&io->checkpointer);
+    }
+    bool is_whole = !worker_is_done(&io->checkpointer) || !io->checkpoint.is_failed;
+    worker_stop(&io->committer);
+    worker_stop(&io->checkpointer);
+    if (io->redo.is_armed && is_whole) {
+        (void)store_redo_disarm(&io->redo, io->data_fd); /* or the next start replays the log */
+    }
+    store_redo_close(&io->redo);
 }
 
 /* ---- the fiber's side ---- */
@@ -169,7 +119,7 @@ void store_io_close(struct store_io *io) {
 void store_io_batch_start(struct store_io *io) {
     CHECK(io->wait == STORE_IO_RUN);
     io->disk_us = 0;
-    io->sync_due_fd = -1;
+    io->is_sync_due = false;
 }
 
 void store_io_resume(struct store_io *io) {
@@ -184,12 +134,9 @@ void store_io_resume(struct store_io *io) {
 
 bool store_io_is_answered(struct store_io *io) {
     CHECK(io->wait == STORE_IO_DISK);
-    uint64_t count = 0;
-    ssize_t got = read(io->done_fd, &count, sizeof count);
-    if (got != (ssize_t)sizeof count) {
+    if (!worker_is_done(&io->committer)) {
         return false;
     }
-    CHECK(atomic_load_explicit(&io->is_done, memory_order_acquire));
     io->wait = STORE_IO_CPU;
     return true;
 }
@@ -202,106 +149,203 @@ void store_io_breathe(struct store_io *io, bool at_once) {
     }
 }
 
-/* Hands the request to the helper and comes back with its answer; errno is set as the call's. */
-static int64_t io_request_wait(struct store_io *io, struct store_io_request request) {
+/* Hands the job to the committer and comes back when it is through. */
+static void io_committer_wait(struct store_io *io, void (*job)(void *ctx), void *ctx) {
     int64_t start_us = clock_monotonic_us();
-    io->request = request;
-    atomic_store_explicit(&io->is_done, false, memory_order_release);
     io->wait = STORE_IO_DISK;
-    io_event_post(io->ask_fd);
+    worker_ask(&io->committer, job, ctx);
     fiber_yield(io->fiber);
     io->disk_us += clock_monotonic_us() - start_us;
-    errno = io->request.error;
-    return io->request.result;
+}
+
+/* Tests see the job's steps in the order in which they are done; what is behind one that fails is
+ * not done. */
+static int job_vet(struct store_io_job *job) {
+#ifdef COFFER_TEST_BUILD
+    for (uint32_t index = 0; index < job->count; index += 1) {
+        struct store_io_step *step = &job->steps[index];
+        size_t bytes = step->bytes;
+        bool is_sync = step->data == NULL;
+        if (IO_VETO(is_sync ? NULL : &step->bytes, .op = is_sync ? STORE_OP_SYNC : STORE_OP_WRITE,
+                    .fd = step->fd, .data = step->data, .bytes = step->bytes,
+                    .offset = step->offset)) {
+            job->count = index;
+            return errno;
+        }
+        if (step->bytes < bytes) {
+            job->count = index + 1;
+            return EIO;
+        }
+    }
+#else
+    (void)job;
+#endif
+    return 0;
+}
+
+/* ---- checkpoints, on the fiber ---- */
+
+static void checkpoint_begin(struct store_io *io) {
+    struct store_redo *redo = &io->redo;
+    struct redo_segment *full = &redo->segments[redo->active];
+    io->checkpoint = (struct store_io_checkpoint){.data_fd = io->data_fd,
+                                                  .page_bytes = redo->page_bytes,
+                                                  .salt = redo->salt,
+                                                  .txnid = redo->txnid,
+                                                  .segment = full,
+                                                  .segment_bytes_max = redo->segment_bytes_max,
+                                                  .keep_free = io->checkpoint.keep_free};
+    if (IO_VETO(NULL, .op = STORE_OP_CHECKPOINT, .fd = io->data_fd)) {
+        panic_exit("store", "data.mdb cannot be flushed: see the disk");
+    }
+    worker_ask(&io->checkpointer, checkpoint_run, &io->checkpoint);
+}
+
+/* Waits for the one that was begun, if any. */
+static void checkpoint_take(struct store_io *io) {
+    if (!io->checkpointer.is_asked) {
+        return;
+    }
+    io_committer_wait(io, checkpoint_wait_run, &io->checkpointer);
+    CHECK(worker_is_done(&io->checkpointer));
+    if (io->checkpoint.is_failed) {
+        panic_exit("store", "data.mdb cannot be flushed: see the disk");
+    }
+#ifdef COFFER_TEST_BUILD
+    struct redo_mark mark = redo_mark_make(io->checkpoint.salt, io->checkpoint.txnid);
+    (void)IO_VETO(NULL, .op = STORE_OP_CHECKPOINTED, .fd = io->data_fd, .data = &mark,
+                  .bytes = sizeof mark, .offset = io->checkpoint.page_bytes);
+#endif
+    if (io->checkpoint.txnid > io->redo.settled) {
+        io->redo.settled = io->checkpoint.txnid;
+    }
+}
+
+/* The entry goes to the front of the other segment. */
+static void segment_switch(struct store_io *io) {
+    struct store_redo *redo = &io->redo;
+    uint32_t other = redo->active ^ 1;
+    checkpoint_take(io);
+    CHECK(redo->segments[other].last <= redo->settled);
+    checkpoint_begin(io);
+    redo->active = other;
+    redo->at = 0;
+}
+
+/* ---- a commit, on the fiber ---- */
+
+static void step_add(struct store_io_job *job, int fd, const void *data, size_t bytes,
+                     uint64_t offset) {
+    CHECK(job->count < STORE_IO_STEPS_MAX);
+    job->steps[job->count] = (struct store_io_step){fd, data, bytes, (int64_t)offset};
+    job->count += 1;
+}
+
+static void sync_add(struct store_io_job *job, int fd) {
+    step_add(job, fd, NULL, 0, 0);
+}
+
+/* What was kept for an entry, into data.mdb. */
+static void kept_add(struct store_io *io) {
+    const struct store_redo *redo = &io->redo;
+    for (uint32_t index = 0; index < redo->run_count; index += 1) {
+        const struct redo_run *run = &redo->runs[index];
+        step_add(&io->job, io->data_fd, run->data, (size_t)run->count * redo->page_bytes,
+                 run->page * redo->page_bytes);
+    }
+}
+
+/* Runs the job on this side: in the middle of a transaction. */
+static bool job_run_here(struct store_io_job *job) {
+    int vetoed = job_vet(job);
+    job_run(job);
+    errno = job->error != 0 ? job->error : vetoed;
+    return errno == 0;
+}
+
+/* LMDB's meta page: everything is there. */
+static ssize_t io_commit(struct store_io *io, const void *meta, size_t bytes, uint64_t offset) {
+    struct store_redo *redo = &io->redo;
+    struct store_io_job *job = &io->job;
+    CHECK(bytes == REDO_META_BYTES && io->is_sync_due);
+    if (store_redo_entry_bytes(redo) > redo->segments[redo->active].bytes - redo->at) {
+        segment_switch(io);
+    }
+    bool is_entry = redo->is_taking;
+    struct str entry = store_redo_entry(redo, meta);
+    int log_fd = redo->segments[redo->active].fd;
+    job->count = 0;
+    if (!is_entry) {
+        sync_add(job, io->data_fd);
+    }
+    step_add(job, log_fd, entry.data, entry.len, redo->at);
+    sync_add(job, log_fd);
+    if (is_entry) {
+        kept_add(io);
+    }
+    step_add(job, io->data_fd, meta, bytes, offset);
+    if (!is_entry) {
+        sync_add(job, io->data_fd);
+    }
+    int vetoed = job_vet(job);
+    io_committer_wait(io, job_run, job);
+    errno = job->error != 0 ? job->error : vetoed;
+    if (errno != 0) {
+        return -1;
+    }
+    store_redo_committed(redo, entry, store_redo_meta_txnid(meta));
+    return (ssize_t)bytes;
 }
 
 int store_io_fdatasync(int fd) {
     if (io_running != NULL) {
-        CHECK(io_running->sync_due_fd < 0);
-        io_running->sync_due_fd = fd;
+        CHECK(fd == io_running->data_fd && !io_running->is_sync_due);
+        io_running->is_sync_due = true;
         return 0;
     }
-    return IO_VETO(NULL, .op = STORE_OP_SYNC) ? -1 : fdatasync(fd);
+    return IO_VETO(NULL, .op = STORE_OP_SYNC, .fd = fd) ? -1 : fdatasync(fd);
 }
 
-/* What the helper is to do for this meta page. */
-static struct store_io_request io_meta_request(struct store_io *io, struct store_io_write meta) {
-    struct store_io_request request = {
-        .meta = meta, .sync_before_fd = io->sync_due_fd, .sync_after_fd = -1};
-    if (io->commit.is_armed) {
-        bool is_listed = false;
-        struct str record = store_commit_record(
-            &io->commit, store_commit_meta_txnid(meta.data, meta.bytes), &is_listed);
-        request.record = (struct store_io_write){
-            .fd = io->data_fd,
-            .data = record.data,
-            .bytes = record.len,
-            .offset =
-                meta.offset / io->commit.page_bytes * io->commit.page_bytes + COMMIT_RECORD_AT};
-        if (is_listed) {
-            request.meta.fd = io->data_fd;
-            request.sync_after_fd = io->sync_due_fd;
-            request.sync_before_fd = -1;
-        }
+/* Pages, on the fiber. */
+static ssize_t io_pages(struct store_io *io, const void *data, size_t bytes, uint64_t offset) {
+    struct store_redo *redo = &io->redo;
+    bool is_written = true;
+    if (!store_redo_take(redo, data, bytes, offset)) {
+        io->job.count = 0;
+        kept_add(io);
+        redo->run_count = 0;
+        step_add(&io->job, io->data_fd, data, bytes, offset);
+        is_written = job_run_here(&io->job);
     }
-    return request;
-}
-
-/* Tests see the request's operations in the order in which the helper does them. */
-static bool io_request_is_vetoed(struct store_io_request *request) {
-#ifdef COFFER_TEST_BUILD
-    bool is_settled = request->sync_after_fd < 0;
-    struct store_io_write *record = &request->record;
-    struct store_io_write *meta = &request->meta;
-    if (record->data != NULL && IO_VETO(&record->bytes, .op = STORE_OP_WRITE, .data = record->data,
-                                        .bytes = record->bytes, .offset = record->offset)) {
-        return true;
-    }
-    if (request->sync_before_fd >= 0 && IO_VETO(NULL, .op = STORE_OP_SYNC)) {
-        return true;
-    }
-    if (IO_VETO(&meta->bytes, .op = is_settled ? STORE_OP_META_SYNCED : STORE_OP_META,
-                .data = meta->data, .bytes = meta->bytes, .offset = meta->offset)) {
-        return true;
-    }
-    return request->sync_after_fd >= 0 && IO_VETO(NULL, .op = STORE_OP_SYNC);
-#else
-    (void)request;
-    return false;
-#endif
-}
-
-/* A meta page, on the fiber. */
-static int64_t io_meta_write(struct store_io *io, struct store_io_write meta) {
-    struct store_io_request request = io_meta_request(io, meta);
-    io->sync_due_fd = -1;
-    return io_request_is_vetoed(&request) ? -1 : io_request_wait(io, request);
+    int error = errno;
+    store_io_breathe(io, false);
+    errno = error;
+    return is_written ? (ssize_t)bytes : -1;
 }
 
 ssize_t store_io_pwrite(int fd, const void *data, size_t bytes, off_t offset) {
-    struct store_io_write meta = {.fd = fd, .data = data, .bytes = bytes, .offset = offset};
-    if (io_running != NULL && fd != io_running->data_fd) {
-        return (ssize_t)io_meta_write(io_running, meta);
+    if (io_running != NULL) {
+        return fd == io_running->data_fd ? io_pages(io_running, data, bytes, (uint64_t)offset)
+                                         : io_commit(io_running, data, bytes, (uint64_t)offset);
     }
-    if (IO_VETO(&bytes,
-                .op = (fcntl(fd, F_GETFL) & O_DSYNC) != 0 ? STORE_OP_META_SYNCED : STORE_OP_WRITE,
-                .data = data, .bytes = bytes, .offset = offset)) {
+    if (IO_VETO(&bytes, .op = STORE_OP_WRITE, .fd = fd, .data = data, .bytes = bytes,
+                .offset = offset)) {
         return -1;
     }
     ssize_t wrote = pwrite(fd, data, bytes, offset);
-    if (io_running != NULL) {
-        int error = errno;
-        store_commit_note(&io_running->commit, data, bytes, (uint64_t)offset);
-        store_io_breathe(io_running, false);
-        errno = error;
+#ifdef COFFER_TEST_BUILD
+    /* A descriptor that syncs: the meta page outside of a batch. */
+    if (wrote >= 0 && (fcntl(fd, F_GETFL) & O_DSYNC) != 0 &&
+        IO_VETO(NULL, .op = STORE_OP_SYNC, .fd = fd)) {
+        return -1;
     }
+#endif
     return wrote;
 }
 
-/* LMDB uses this for neighbouring pages of the data file. In test builds each part is an operation
- * of its own, as a disk would see it. */
+/* LMDB uses this for neighbouring pages of the data file. Outside of the fiber each part is an
+ * operation of its own, as a disk would see it. */
 ssize_t store_io_pwritev(int fd, const struct iovec *parts, int count, off_t offset) {
-#ifdef COFFER_TEST_BUILD
     ssize_t total = 0;
     for (int index = 0; index < count; index += 1) {
         ssize_t wrote =
@@ -315,20 +359,6 @@ ssize_t store_io_pwritev(int fd, const struct iovec *parts, int count, off_t off
         }
     }
     return total;
-#else
-    ssize_t wrote = pwritev(fd, parts, count, offset);
-    if (io_running != NULL) {
-        int error = errno;
-        for (int index = 0; index < count; index += 1) {
-            store_commit_note(&io_running->commit, parts[index].iov_base, parts[index].iov_len,
-                              (uint64_t)offset);
-            offset += (off_t)parts[index].iov_len;
-        }
-        store_io_breathe(io_running, false);
-        errno = error;
-    }
-    return wrote;
-#endif
 }
 
 /* ---- files ---- */
@@ -378,7 +408,7 @@ enum err store_file_sync(const char *path) {
     if (fd < 0) {
         return file_failed("open", path);
     }
-    bool is_synced = !IO_VETO(NULL, .op = STORE_OP_SYNC, .path = path) && fsync(fd) == 0;
+    bool is_synced = !IO_VETO(NULL, .op = STORE_OP_SYNC, .path = path, .fd = fd) && fsync(fd) == 0;
     enum err err = is_synced ? ERR_OK : file_failed("sync", path);
     store_fd_close(fd);
     return err;
@@ -476,6 +506,12 @@ enum err store_file_write(int fd, const void *data, size_t bytes, uint64_t offse
     return ERR_OK;
 }
 
+enum err store_io_write(int fd, const void *data, size_t bytes, uint64_t offset) {
+    return store_io_pwrite(fd, data, bytes, (off_t)offset) == (ssize_t)bytes
+               ? ERR_OK
+               : file_failed("write", "data.mdb");
+}
+
 enum err store_file_copy(int from_fd, uint64_t bytes, int to_fd) {
     static char chunk[256 * 1024];
     enum err err = ERR_OK;
@@ -491,7 +527,7 @@ enum err store_file_copy(int from_fd, uint64_t bytes, int to_fd) {
 }
 
 enum err store_fd_sync(int fd) {
-    if (IO_VETO(NULL, .op = STORE_OP_SYNC) || fsync(fd) != 0) {
+    if (IO_VETO(NULL, .op = STORE_OP_SYNC, .fd = fd) || fsync(fd) != 0) {
         return file_failed("sync", "the file");
     }
     return ERR_OK;

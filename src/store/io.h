@@ -1,78 +1,88 @@
 /*
- * The store's side of the system: LMDB's writes and syncs (lmdb_hooks.h), the helper thread that
- * waits for the disk instead of the loop, and the few file operations of the store's rituals.
+ * The store's side of the system: LMDB's writes and syncs (lmdb_hooks.h), the threads that wait for
+ * the disk instead of the loop, and the few file operations of the store's rituals.
  *
- * LMDB ends a commit with a sync of the data pages and the write of a meta page through a
- * descriptor that syncs (O_DSYNC), with nothing in between. On the batch's fiber both together are
- * one request: the first is only noted, the second is given to the helper with it; the fiber yields
- * meanwhile. What the helper does is the commit's choice (commit.h): record and meta page, then one
- * sync; or record, sync, and the meta page with its own. Should a sync fail, LMDB hears of it as
- * the meta page's failure.
+ * LMDB ends a commit with its pages, a sync of them, and the write of a meta page through a
+ * descriptor that syncs (O_DSYNC). On the batch's fiber these become one job of the committer: the
+ * pages are kept, the sync is only noted, and with the meta page all of it is handed over as a list
+ * of steps: the entry of the redo log, its sync, the pages and the meta page (redo.h). The fiber
+ * yields meanwhile. Should a step fail, LMDB hears of it as the meta page's failure.
  *
- * Page writes are done at once, but a slice that has used up its time yields too. Outside of the
- * fiber every call is synchronous.
+ * The checkpointer brings data.mdb to the disk when one file of the log is full, and the committer
+ * waits for it only when the other one is full, too.
+ *
+ * Outside of the fiber every call is synchronous.
  *
  * In test builds an observer sees, cuts short or fails every one of these operations.
  */
 #ifndef STORE_IO_H
 #define STORE_IO_H
 
-#include <stdatomic.h>
-
 #include "base/err.h"
-#include "store/commit.h"
+#include "os/worker.h"
 #include "store/fiber.h"
+#include "store/redo.h"
 
 enum { STORE_SLICE_US = 200 }; /* of CPU before the batch gives the loop a turn */
 
 enum store_io_wait {
     STORE_IO_RUN,  /* not waiting */
     STORE_IO_CPU,  /* its slice is used up */
-    STORE_IO_DISK, /* a request is with the helper */
+    STORE_IO_DISK, /* a job is with the committer */
 };
 
-struct store_io_write {
+/* A write, or a sync when there is no data. */
+struct store_io_step {
     int fd;
-    const void *data; /* NULL = nothing to write */
+    const void *data;
     size_t bytes;
     int64_t offset;
 };
 
-/* In this order. */
-struct store_io_request {
-    bool is_stop; /* instead: the helper ends */
-    struct store_io_write record;
-    int sync_before_fd; /* -1 = none */
-    struct store_io_write meta;
-    int sync_after_fd; /* -1 = none */
-    int64_t result;    /* as of the meta page's write; negative when anything failed */
-    int error;         /* errno when result is negative */
+enum { STORE_IO_STEPS_MAX = REDO_PAGES_MAX + 5 };
+
+/* Steps in their order, until one fails. */
+struct store_io_job {
+    uint32_t count;
+    struct store_io_step steps[STORE_IO_STEPS_MAX];
+    int error; /* errno of the step that failed, or 0 */
+};
+
+struct store_io_checkpoint {
+    int data_fd;
+    uint32_t page_bytes;
+    uint64_t salt;
+    uint64_t txnid; /* everything up to this one is to be on the disk */
+    struct redo_segment *segment;
+    uint64_t segment_bytes_max;
+    uint64_t keep_free;
+    bool is_failed;
 };
 
 struct store_io {
     struct fiber *fiber; /* whose calls are asynchronous */
     int data_fd;         /* LMDB's descriptor for pages; any other one it writes to is O_DSYNC */
     enum store_io_wait wait;
-    int sync_due_fd; /* a sync that was noted, or -1 */
-    struct store_commit commit;
-    bool is_helper_running;
-    int ask_fd;  /* loop -> helper */
-    int done_fd; /* helper -> loop */
-    _Atomic bool is_done;
-    unsigned long helper; /* pthread_t */
+    bool is_sync_due; /* a sync that was noted */
+    struct worker committer;
+    struct worker checkpointer;
+    struct store_io_job job;
+    struct store_io_checkpoint checkpoint;
     int64_t slice_end_us;
-    int64_t disk_us; /* waited for the helper since store_io_batch_start */
-    struct store_io_request request;
+    int64_t disk_us; /* waited for the committer since store_io_batch_start */
+    struct store_redo redo;
 };
 
-/* Starts the helper. ERR_IO when the system refuses. */
-enum err store_io_open(struct store_io *io, struct fiber *fiber, int data_fd);
-/* The helper is idle. */
+/* Starts the threads. ERR_IO when the system refuses. The disk keeps `keep_free` bytes free when
+ * the log grows. */
+enum err store_io_open(struct store_io *io, struct fiber *fiber, int data_fd, uint64_t keep_free);
+/* The batch is idle. All that was committed is in data.mdb on the disk then, unless the disk
+ * refuses: then the next start finds it in the log. */
 void store_io_close(struct store_io *io);
 void store_io_batch_start(struct store_io *io);
 /* Resumes the fiber for a slice. */
 void store_io_resume(struct store_io *io);
-/* True when the helper has answered (takes the answer's event off done_fd). */
+/* True when the committer has answered (takes its event). */
 bool store_io_is_answered(struct store_io *io);
 /* Inside the fiber: gives the loop a turn if the slice is used up, or at once. */
 void store_io_breathe(struct store_io *io, bool at_once);
@@ -103,6 +113,8 @@ enum err store_file_open_read(const char *path, int *fd, uint64_t *bytes);
 enum err store_file_read(int fd, void *data, size_t bytes, uint64_t offset);
 enum err store_file_write(int fd, const void *data, size_t bytes, uint64_t offset);
 enum err store_file_copy(int from_fd, uint64_t bytes, int to_fd);
+/* All of it, as LMDB writes: tests see it. */
+enum err store_io_write(int fd, const void *data, size_t bytes, uint64_t offset);
 enum err store_fd_sync(int fd);
 void store_fd_close(int fd);
 /* Bytes that the file system of this descriptor still gives us. */
@@ -113,7 +125,7 @@ uint64_t store_fd_bytes(int fd);
 enum err store_path_parent(const char *path, char parent[STORE_PATH_BYTES]);
 
 #ifdef COFFER_TEST_BUILD
-/* Called before each operation on a data file (data, meta page, folder entry). `path` or `fd` says
+/* Called before each operation on a store's files (data, log, folder entry). `path` or `fd` says
  * which; the return value says what happens:
  *   0   goes on as if nobody looked
  *   <0  fails with errno = -value, undone
@@ -121,13 +133,14 @@ enum err store_path_parent(const char *path, char parent[STORE_PATH_BYTES]);
 enum store_io_op {
     STORE_OP_WRITE = 1,
     STORE_OP_SYNC,
-    STORE_OP_META,        /* a meta page */
-    STORE_OP_META_SYNCED, /* a meta page, with its own sync */
+    STORE_OP_CHECKPOINT,   /* a sync of data.mdb begins, for everything up to here */
+    STORE_OP_CHECKPOINTED, /* it has come back; what follows may count on it */
     STORE_OP_ENTRY,
 };
 struct store_io_event {
     enum store_io_op op;
     const char *path; /* ENTRY */
+    int fd;
     const void *data;
     size_t bytes;
     int64_t offset;

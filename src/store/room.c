@@ -1,66 +1,14 @@
 /*
  * Room: before a batch starts there must be enough of it on the disk and in the map for whatever
  * the batch may write, because LMDB cannot undo a part of a transaction that meets the end.
- *
- * The runway: pages behind the last used one that are on the disk already, as zeros. A commit that
- * writes into them changes neither the file's length nor its block list, so its sync has to bring
- * the pages to the disk only and not the file system's journal as well. It is laid between batches,
- * on the fiber, in steps that grow with the store. It has no meaning: LMDB never reads a page
- * behind its last one, and a runway that is missing, torn or cut short costs time, nothing else.
  */
 #include "store/internal.h"
 
 #include "os/log.h"
-#include "store/lmdb_hooks.h"
 
 #include <string.h>
 
 #define MAP_GRAIN_BYTES (UINT64_C(1) << 20)
-
-enum {
-    RUNWAY_STEP_BYTES_MIN = 256 << 10, /* a small store stays small */
-    RUNWAY_STEP_BYTES_MAX = 4 << 20,   /* 100 commits or more; written within 2 ms */
-    RUNWAY_STORE_SHARE = 8,            /* of the store: a step adds an eighth at most */
-    RUNWAY_CHUNK_BYTES = 64 << 10,     /* one write, between two looks at the clock */
-};
-
-/* ---- the runway ---- */
-
-static uint64_t runway_bytes(const struct store *store) {
-    return store->file_bytes > store->used_bytes ? store->file_bytes - store->used_bytes : 0;
-}
-
-static uint64_t runway_step_bytes(const struct store *store) {
-    uint64_t step = store->used_bytes / RUNWAY_STORE_SHARE;
-    step = step > RUNWAY_STEP_BYTES_MIN ? step : RUNWAY_STEP_BYTES_MIN;
-    step = step < RUNWAY_STEP_BYTES_MAX ? step : RUNWAY_STEP_BYTES_MAX;
-    return step / RUNWAY_CHUNK_BYTES * RUNWAY_CHUNK_BYTES;
-}
-
-void store_runway_lay(struct store *store) {
-    static char zeros[RUNWAY_CHUNK_BYTES]; /* not const: that would be 64 KB of the program */
-    CHECK(!store->tx.view.is_open);
-    uint64_t step = runway_step_bytes(store);
-    if (runway_bytes(store) >= step / 2) {
-        return;
-    }
-    if (store->room_bytes < store->options.headroom_bytes + step) {
-        return; /* what is left is for records */
-    }
-    if (store->file_bytes < store->used_bytes) {
-        store->file_bytes = store->used_bytes;
-    }
-    for (uint64_t end = store->file_bytes + step; store->file_bytes < end;) {
-        int64_t wrote =
-            store_io_pwrite(store->data_fd, zeros, sizeof zeros, (off_t)store->file_bytes);
-        if (wrote <= 0) {
-            return; /* the commit will tell */
-        }
-        store->file_bytes += (uint64_t)wrote;
-    }
-}
-
-/* ---- room ---- */
 
 /* Pages that LMDB has freed and may use again, in bytes. */
 static uint64_t freelist_bytes(MDB_txn *txn, uint64_t page_bytes) {
@@ -90,9 +38,7 @@ static uint64_t room_bytes(struct store *store) {
     store->used_bytes = ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
     uint64_t limit = store->options.map_bytes_max;
     uint64_t map = store->used_bytes < limit ? limit - store->used_bytes : 0;
-    if (store_fd_space(store->data_fd, &disk) == ERR_OK) {
-        disk += runway_bytes(store);
-    } else {
+    if (store_fd_space(store->data_fd, &disk) != ERR_OK) {
         disk = UINT64_MAX; /* the commit will tell */
     }
     uint64_t room = map < disk ? map : disk;
@@ -134,8 +80,7 @@ enum err store_room_make(struct store *store) {
         int dead = 0;
         (void)mdb_reader_check(store->env, &dead);
     }
-    store->room_bytes = room_bytes(store);
-    if (store->room_bytes < store->options.headroom_bytes / 4) {
+    if (room_bytes(store) < store->options.headroom_bytes / 4) {
         return ERR_STORE_FULL;
     }
     map_grow(store);

@@ -109,6 +109,10 @@ struct store_options {
     /* Map and disk that a batch must find free, at least what its commands may write; 0 = default.
      * Below it store_has_room is false, below a quarter of it store_batch_start refuses. */
     uint64_t headroom_bytes;
+    /* Of each of the two files of the redo log: at first, and the most it may become; a multiple of
+     * the page size. 0 = default. */
+    uint64_t redo_bytes_start;
+    uint64_t redo_bytes_max;
     bool is_read_only;   /* fsck, backup of a live server */
     store_report report; /* progress of migrations; may be NULL */
     void *report_ctx;

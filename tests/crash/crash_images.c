@@ -5,16 +5,17 @@
  *
  * 1. Random batches run on a small store in memory (tmpfs). The observer of store/io.h writes down
  *    every write, every sync and every acknowledgement, in order.
- * 2. The log is replayed. At random points the disk is imagined: everything up to the last finished
- *    sync is there; of the writes behind it each is whole, missing or torn into sectors of 512
- *    bytes. Such an image must open, pass fsck, hold every acknowledged batch, and be exactly the
- *    state behind some batch: nothing half.
+ * 2. The record is replayed. At random points the disk is imagined: of each file (data.mdb and the
+ *    two of the redo log) everything up to its last finished sync is there; of the writes behind it
+ *    each is whole, missing or torn into sectors of 512 bytes; a checkpoint that was begun has
+ *    finished or not. Such an image must open, pass fsck, hold every acknowledged batch, and be
+ *    exactly the state behind some batch: nothing half.
  *
  * Assumed of disks: a sector of 512 bytes is written whole or not at all. LMDB needs that: its meta
  * page has no checksum; but what it writes there are 120 bytes within the page's first sector.
  *
  * Canaries, which must fail: `ack` acknowledges a batch before its sync, `sync` forgets the syncs,
- * `trust` believes the newest meta page without looking at the pages it speaks of.
+ * `trust` believes data.mdb without looking at the log.
  *
  * Images are checked in a child process, so that one that kills its reader is a finding too.
  */
@@ -31,11 +32,14 @@
 #include <unistd.h>
 
 #include "store/io.h"
+#include "store/redo.h"
 #include "support/store_support.h"
 
 enum {
     SECTOR_BYTES = 512,
-    META_PAGES_BYTES = 2 * 4096,
+    PAGE_BYTES = 4096,
+    REDO_BYTES_START = 64 << 10, /* small: the log's files change all the time */
+    REDO_BYTES_MAX = 256 << 10,
     FILE_BYTES_MAX = 32 << 20,
     EVENTS_MAX = 1 << 18,
     BATCHES_MAX = 2000,
@@ -210,92 +214,128 @@ static void batch_done(void *ctx) {
     ((struct batch *)ctx)->is_done = true;
 }
 
-/* ---- the log ---- */
+/* ---- what is recorded ---- */
 
-enum log_kind { LOG_WRITE, LOG_META, LOG_META_SYNCED, LOG_SYNC, LOG_ACK };
+enum file_name { DATA_FILE, REDO_0, REDO_1, FILES, OTHER_FILE };
+static const char *const file_names[FILES] = {"data.mdb", "redo.0", "redo.1"};
 
-struct log_event {
-    enum log_kind kind;
+/* What is on the disk for sure. */
+struct file {
+    char *base;
+    size_t bytes;
+    bool is_known;
+    int image_fd;
+};
+static struct file files[FILES];
+
+enum event_kind { EVENT_WRITE, EVENT_SYNC, EVENT_CHECKPOINT, EVENT_CHECKPOINTED, EVENT_ACK };
+
+struct event {
+    enum event_kind kind;
+    enum file_name file;
     uint32_t bytes;
     int64_t offset;
-    uint64_t sequence; /* ACK: of the acknowledged batch; META: of the batch it commits */
-    char *data;
+    uint64_t sequence; /* ACK: of the acknowledged batch; else: of the batch that is running */
+    char *data;        /* CHECKPOINTED: the mark of both meta pages */
 };
 
-static struct log_event *events;
+static struct event *events;
 static uint32_t event_count;
 static bool is_recording; /* the data file has its name */
 static uint32_t unsynced_before_name;
 static const char *canary = "";
-static char *base; /* the data file when it got its name, then: what is durable */
-static size_t base_bytes;
-static char data_path[512];
 
-static struct log_event *log_add(enum log_kind kind) {
+static struct event *event_add(enum event_kind kind, enum file_name file) {
     if (event_count == EVENTS_MAX) {
         fprintf(stderr, "more than %d events\n", EVENTS_MAX);
         exit(2);
     }
-    struct log_event *event = &events[event_count];
+    struct event *event = &events[event_count];
     event_count += 1;
-    *event = (struct log_event){.kind = kind};
+    *event = (struct event){.kind = kind, .file = file, .sequence = sequence_last};
     return event;
 }
 
-static bool event_is_write(const struct log_event *event) {
-    return event->kind != LOG_SYNC && event->kind != LOG_ACK;
+static void ack_add(uint64_t sequence) {
+    event_add(EVENT_ACK, OTHER_FILE)->sequence = sequence;
 }
 
-static void log_ack(uint64_t sequence) {
-    log_add(LOG_ACK)->sequence = sequence;
-}
-
-static void base_load(const char *path) {
+static void base_load(enum file_name file, const char *path) {
+    struct file *of = &files[file];
     int fd = open(path, O_RDONLY);
-    ssize_t got = fd < 0 ? -1 : read(fd, base, FILE_BYTES_MAX);
+    of->base = of->base == NULL ? malloc(FILE_BYTES_MAX) : of->base;
+    ssize_t got = fd < 0 ? -1 : read(fd, of->base, FILE_BYTES_MAX);
     if (got < 0) {
         die(path);
     }
     close(fd);
-    base_bytes = (size_t)got;
+    of->bytes = (size_t)got;
+    of->is_known = true;
+}
+
+/* The log's files are seen for the first time when they are as they were laid out. */
+static enum file_name file_of(int fd) {
+    char link[64];
+    char path[600];
+    (void)snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t len = readlink(link, path, sizeof path - 1);
+    if (len < 0) {
+        die(link);
+    }
+    path[len] = '\0';
+    for (int file = 0; file < FILES; file += 1) {
+        size_t name_len = strlen(file_names[file]);
+        if ((size_t)len > name_len && strcmp(path + len - name_len, file_names[file]) == 0) {
+            if (!files[file].is_known) {
+                base_load((enum file_name)file, path);
+            }
+            return (enum file_name)file;
+        }
+    }
+    return OTHER_FILE;
+}
+
+static void entry_seen(const struct store_io_event *event) {
+    /* The rename of first boot: from here on there is a store. */
+    size_t len = strlen(event->path);
+    if (len >= 9 && strcmp(event->path + len - 9, "/data.mdb") == 0 &&
+        strstr(event->path, "data.new") == NULL) {
+        char path[600];
+        (void)snprintf(path, sizeof path, "%.*s/data.new/data.mdb", (int)(len - 9), event->path);
+        base_load(DATA_FILE, path);
+        is_recording = true;
+    }
 }
 
 static int64_t on_event(void *ctx, const struct store_io_event *event) {
+    static const enum event_kind kinds[] = {[STORE_OP_WRITE] = EVENT_WRITE,
+                                            [STORE_OP_SYNC] = EVENT_SYNC,
+                                            [STORE_OP_CHECKPOINT] = EVENT_CHECKPOINT,
+                                            [STORE_OP_CHECKPOINTED] = EVENT_CHECKPOINTED};
     (void)ctx;
     if (event->op == STORE_OP_ENTRY) {
-        /* The rename of first boot: from here on there is a store. */
-        size_t len = strlen(event->path);
-        if (len >= 9 && strcmp(event->path + len - 9, "/data.mdb") == 0 &&
-            strstr(event->path, "data.new") == NULL) {
-            char path[600];
-            (void)snprintf(path, sizeof path, "%.*s/data.new/data.mdb", (int)(len - 9),
-                           event->path);
-            base_load(path);
-            is_recording = true;
-        }
+        entry_seen(event);
         return 0;
     }
     if (!is_recording) {
         unsynced_before_name = event->op == STORE_OP_SYNC ? 0 : unsynced_before_name + 1;
         return 0;
     }
-    if (event->op == STORE_OP_SYNC) {
-        if (strcmp(canary, "ack") == 0 && sequence_last > 0) {
-            log_ack(sequence_last);
-        }
-        if (strcmp(canary, "sync") != 0) {
-            (void)log_add(LOG_SYNC);
-        }
+    enum file_name file = file_of(event->fd);
+    bool is_sync = event->op == STORE_OP_SYNC || event->op == STORE_OP_CHECKPOINTED;
+    if (file == OTHER_FILE || (is_sync && strcmp(canary, "sync") == 0)) {
         return 0;
     }
-    struct log_event *added = log_add(event->op == STORE_OP_META          ? LOG_META
-                                      : event->op == STORE_OP_META_SYNCED ? LOG_META_SYNCED
-                                                                          : LOG_WRITE);
+    if (event->op == STORE_OP_WRITE && file != DATA_FILE && strcmp(canary, "ack") == 0) {
+        ack_add(sequence_last);
+    }
+    struct event *added = event_add(kinds[event->op], file);
     added->bytes = (uint32_t)event->bytes;
     added->offset = event->offset;
-    added->sequence = sequence_last;
-    added->data = malloc(event->bytes);
-    memcpy(added->data, event->data, event->bytes);
+    if (event->data != NULL) {
+        added->data = malloc(event->bytes);
+        memcpy(added->data, event->data, event->bytes);
+    }
     return 0;
 }
 
@@ -318,15 +358,17 @@ static void batch_record(struct store_bench *bench) {
         exit(2);
     }
     chains[sequence_last] = stats.chain;
-    log_ack(sequence_last);
+    ack_add(sequence_last);
 }
 
 static void record(struct store_bench *bench, uint32_t batches) {
     events = calloc(EVENTS_MAX, sizeof *events);
-    base = malloc(FILE_BYTES_MAX);
     memset(note_text, 'n', sizeof note_text);
     store_io_observe((struct store_io_observer){.on_event = on_event});
-    if (!bench_open(bench, access("/dev/shm", W_OK) == 0 ? "/dev/shm" : NULL)) {
+    struct store_options options = bench_options();
+    options.redo_bytes_start = REDO_BYTES_START;
+    options.redo_bytes_max = REDO_BYTES_MAX;
+    if (!bench_open_with(bench, access("/dev/shm", W_OK) == 0 ? "/dev/shm" : NULL, options)) {
         exit(2);
     }
     if (!is_recording || unsynced_before_name != 0) {
@@ -342,7 +384,6 @@ static void record(struct store_bench *bench, uint32_t batches) {
     store_io_observe((struct store_io_observer){0});
     store_close(bench->store);
     bench->store = NULL;
-    (void)snprintf(data_path, sizeof data_path, "%s/data.mdb", bench->folder);
 }
 
 /* ---- images ---- */
@@ -357,25 +398,15 @@ struct shared {
 };
 
 static struct shared *shared;
-static int image_fd = -1; /* the data file: equals `base` between images */
 
-struct span {
-    int64_t offset;
-    uint32_t bytes;
-};
-static struct span *touched;
-static uint32_t touched_count;
-
-static void image_write(const char *data, int64_t offset, uint32_t bytes) {
-    if (pwrite(image_fd, data, bytes, offset) != (ssize_t)bytes) {
+static void image_write(enum file_name file, const char *data, int64_t offset, size_t bytes) {
+    if (pwrite(files[file].image_fd, data, bytes, offset) != (ssize_t)bytes) {
         die("pwrite");
     }
-    touched[touched_count] = (struct span){.offset = offset, .bytes = bytes};
-    touched_count += 1;
 }
 
 /* The sectors of a write arrive or not, one by one or up to a point. */
-static void image_write_torn(const struct log_event *event) {
+static void image_write_torn(const struct event *event) {
     bool is_prefix = random_below(2) == 0;
     uint32_t cut = (uint32_t)random_below(event->bytes / SECTOR_BYTES + 1);
     uint32_t sector = 0;
@@ -384,33 +415,28 @@ static void image_write_torn(const struct log_event *event) {
         uint32_t room = SECTOR_BYTES - (uint32_t)(position % SECTOR_BYTES);
         uint32_t part = event->bytes - at < room ? event->bytes - at : room;
         if (is_prefix ? sector < cut : random_below(2) == 0) {
-            image_write(event->data + at, position, part);
+            image_write(event->file, event->data + at, position, part);
         }
         at += part;
     }
 }
 
-/* Takes the file back to `base`. */
-static void image_undo(bool is_all) {
-    if (is_all) {
-        touched_count = 0;
-        if (pwrite(image_fd, base, base_bytes, 0) != (ssize_t)base_bytes) {
-            die("pwrite");
+/* Takes a file back to what is on the disk for sure. Opening an image may have written to any of
+ * its pages. */
+static void file_restore(enum file_name file) {
+    static char found[FILE_BYTES_MAX];
+    const struct file *of = &files[file];
+    ssize_t got = pread(of->image_fd, found, sizeof found, 0);
+    if (got < 0) {
+        die("pread");
+    }
+    for (size_t at = 0; at < of->bytes; at += PAGE_BYTES) {
+        size_t part = of->bytes - at < PAGE_BYTES ? of->bytes - at : PAGE_BYTES;
+        if (at + part > (size_t)got || memcmp(found + at, of->base + at, part) != 0) {
+            image_write(file, of->base + at, (int64_t)at, part);
         }
     }
-    for (uint32_t index = 0; index < touched_count; index += 1) {
-        struct span span = touched[index];
-        if ((size_t)span.offset >= base_bytes) {
-            continue;
-        }
-        size_t room = base_bytes - (size_t)span.offset;
-        size_t bytes = span.bytes < room ? span.bytes : room;
-        if (pwrite(image_fd, base + span.offset, bytes, span.offset) != (ssize_t)bytes) {
-            die("pwrite");
-        }
-    }
-    touched_count = 0;
-    if (ftruncate(image_fd, (off_t)base_bytes) != 0) {
+    if (ftruncate(of->image_fd, (off_t)of->bytes) != 0) {
         die("ftruncate");
     }
 }
@@ -521,35 +547,110 @@ static const char *image_open_and_judge(struct store_bench *bench, bool is_read_
     return problem;
 }
 
-/* One image at events[0..at): `pending_from` is the first event that is not surely on disk. */
-static void image_check(struct store_bench *bench, uint32_t pending_from, uint32_t at,
-                        uint64_t acked) {
-    uint64_t newest = acked;
+/* ---- what has not reached the disk for sure ---- */
+
+struct pending {
+    uint32_t count;
+    uint32_t *indexes; /* of writes, in their order */
+};
+static struct pending pending;
+static uint64_t durable_sequence; /* the newest batch of which anything is on the disk */
+
+static void mark_write(const struct event *checkpointed, bool is_base) {
+    for (int64_t slot = 0; slot < 2; slot += 1) {
+        int64_t offset = slot * checkpointed->offset + REDO_MARK_AT;
+        if (is_base) {
+            memcpy(files[DATA_FILE].base + offset, checkpointed->data, checkpointed->bytes);
+        } else {
+            image_write(DATA_FILE, checkpointed->data, offset, checkpointed->bytes);
+        }
+    }
+}
+
+static void base_write(const struct event *event) {
+    struct file *of = &files[event->file];
+    size_t end = (size_t)event->offset + event->bytes;
+    if (end > FILE_BYTES_MAX) {
+        fprintf(stderr, "a file is too large\n");
+        exit(2);
+    }
+    if (end > of->bytes) {
+        memset(of->base + of->bytes, 0, end - of->bytes);
+        of->bytes = end;
+    }
+    memcpy(of->base + event->offset, event->data, event->bytes);
+    durable_sequence = event->sequence > durable_sequence ? event->sequence : durable_sequence;
+}
+
+/* The file's writes before `end` have reached the disk. */
+static void synced(enum file_name file, uint32_t end) {
+    uint32_t kept = 0;
+    for (uint32_t index = 0; index < pending.count; index += 1) {
+        uint32_t at = pending.indexes[index];
+        if (events[at].file == file && at < end) {
+            base_write(&events[at]);
+        } else {
+            pending.indexes[kept] = at;
+            kept += 1;
+        }
+    }
+    pending.count = kept;
+}
+
+/* Where the checkpoint was begun that is told of at `at`, or that runs then; at = none does. */
+static uint32_t checkpoint_begin(uint32_t at) {
+    for (uint32_t index = at; index > 0; index -= 1) {
+        if (events[index - 1].kind == EVENT_CHECKPOINT) {
+            return index - 1;
+        }
+        if (events[index - 1].kind == EVENT_CHECKPOINTED) {
+            break;
+        }
+    }
+    return at;
+}
+
+/* Sometimes it has finished, though nobody was told yet. */
+static uint32_t checkpoint_maybe(uint32_t at) {
+    uint32_t begin = checkpoint_begin(at);
+    if (begin == at || random_below(2) == 0) {
+        return 0;
+    }
+    for (uint32_t index = at; index < event_count; index += 1) {
+        if (events[index].kind == EVENT_CHECKPOINTED) {
+            mark_write(&events[index], false);
+            return begin;
+        }
+        if (events[index].kind == EVENT_CHECKPOINT) {
+            break; /* the store was closed meanwhile */
+        }
+    }
+    return 0;
+}
+
+/* One image at events[0..at). */
+static void image_check(struct store_bench *bench, uint32_t at, uint64_t acked) {
+    uint64_t newest = acked > durable_sequence ? acked : durable_sequence;
     uint64_t keep = random_below(101); /* percent: some images lose nearly all, some nothing */
     uint64_t tear = random_below(3) == 0 ? 0 : random_below(101);
-    for (uint32_t index = pending_from; index < at; index += 1) {
-        const struct log_event *event = &events[index];
-        if (!event_is_write(event)) {
-            continue;
-        }
-        newest = event->kind != LOG_WRITE && event->sequence > newest ? event->sequence : newest;
-        if (random_below(100) < tear) {
+    for (int file = 0; file < FILES; file += 1) {
+        file_restore((enum file_name)file);
+    }
+    uint32_t checkpoint = checkpoint_maybe(at);
+    for (uint32_t index = 0; index < pending.count; index += 1) {
+        const struct event *event = &events[pending.indexes[index]];
+        newest = event->sequence > newest ? event->sequence : newest;
+        bool is_there = event->file == DATA_FILE && pending.indexes[index] < checkpoint;
+        if (!is_there && random_below(100) < tear) {
             image_write_torn(event);
-        } else if (random_below(100) < keep) {
-            image_write(event->data, event->offset, event->bytes);
+        } else if (is_there || random_below(100) < keep) {
+            image_write(event->file, event->data, event->offset, event->bytes);
         }
     }
     bool is_written = random_below(16) == 0;
     shared->at_event = at;
-    /* A commit that did not arrive is taken back in the meta pages, even by a reader. */
-    touched[touched_count] = (struct span){.offset = 0, .bytes = META_PAGES_BYTES};
-    touched_count += 1;
-    const char *problem = image_open_and_judge(bench, true, acked, newest);
-    if (problem == NULL && is_written) {
-        shared->opened += 1;
-        problem = image_open_and_judge(bench, false, acked, newest);
-    }
-    image_undo(is_written);
+    const char *problem = image_open_and_judge(bench, !is_written, acked, newest);
+    shared->opened += is_written ? 1 : 0;
     if (problem == NULL) {
         shared->passed += 1;
     } else {
@@ -560,56 +661,51 @@ static void image_check(struct store_bench *bench, uint32_t pending_from, uint32
     shared->image += 1;
 }
 
-/* Everything in events[from..to) reaches the disk. */
-static void base_advance(uint32_t from, uint32_t to) {
-    for (uint32_t index = from; index < to; index += 1) {
-        const struct log_event *event = &events[index];
-        if (!event_is_write(event)) {
-            continue;
+static void images_open(const char *folder) {
+    for (int file = 0; file < FILES; file += 1) {
+        char path[600];
+        (void)snprintf(path, sizeof path, "%s/%s", folder, file_names[file]);
+        files[file].image_fd = open(path, O_RDWR);
+        if (files[file].image_fd < 0) {
+            die(path);
         }
-        size_t end = (size_t)event->offset + event->bytes;
-        if (end > FILE_BYTES_MAX) {
-            fprintf(stderr, "the data file is too large\n");
-            exit(2);
-        }
-        if (end > base_bytes) {
-            memset(base + base_bytes, 0, end - base_bytes);
-            base_bytes = end;
-        }
-        memcpy(base + event->offset, event->data, event->bytes);
-        image_write(event->data, event->offset, event->bytes);
     }
-    touched_count = 0;
+}
+
+/* What was issued before events[at] and has finished by now: a sync has, when something comes after
+ * it. */
+static void event_finish(uint32_t at) {
+    const struct event *event = &events[at];
+    if (event->kind == EVENT_SYNC) {
+        synced(event->file, at);
+    } else if (event->kind == EVENT_CHECKPOINTED) {
+        synced(DATA_FILE, checkpoint_begin(at));
+        mark_write(event, true);
+    }
 }
 
 static void replay(struct store_bench *bench, uint64_t images) {
     enum { FAILURES_SHOWN_MAX = 20 };
-    uint32_t pending_from = 0;
     uint64_t acked = 0;
     uint64_t made = 0;
-    touched = calloc(EVENTS_MAX, sizeof *touched);
-    image_fd = open(data_path, O_RDWR);
-    if (image_fd < 0) {
-        die(data_path);
-    }
-    image_undo(true);
+    pending.indexes = calloc(EVENTS_MAX, sizeof *pending.indexes);
+    images_open(bench->folder);
     for (uint32_t at = 0; at <= event_count && shared->failed < FAILURES_SHOWN_MAX; at += 1) {
-        /* events[at-1] has just been issued; what syncs has finished only when something comes
-         * after it. */
-        if (at >= 2 &&
-            (events[at - 2].kind == LOG_SYNC || events[at - 2].kind == LOG_META_SYNCED)) {
-            base_advance(pending_from, at - 1);
-            pending_from = at - 1;
+        if (at >= 2) {
+            event_finish(at - 2);
         }
-        if (at >= 1 && events[at - 1].kind == LOG_ACK) {
+        if (at >= 1 && events[at - 1].kind == EVENT_ACK) {
             acked = events[at - 1].sequence;
         }
+        if (at >= 1 && events[at - 1].kind == EVENT_WRITE) {
+            pending.indexes[pending.count] = at - 1;
+            pending.count += 1;
+        }
         while (made * (event_count + 1) < images * (at + 1)) {
-            image_check(bench, pending_from, at, acked);
+            image_check(bench, at, acked);
             made += 1;
         }
     }
-    close(image_fd);
 }
 
 static void arguments_read(int argc, char **argv, uint64_t *images, uint32_t *batches) {
@@ -624,7 +720,7 @@ static void arguments_read(int argc, char **argv, uint64_t *images, uint32_t *ba
             seed = strtoull(value, NULL, 0);
         } else if (strcmp(name, "--canary") == 0) {
             canary = value;
-            store_commit_trust(strcmp(canary, "trust") == 0);
+            store_redo_trust(strcmp(canary, "trust") == 0);
         } else {
             fprintf(stderr, "unknown option %s\n", name);
             exit(2);

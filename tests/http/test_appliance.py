@@ -100,13 +100,16 @@ def test_a_server_that_is_no_machine_installs_nothing():
     check_status(bundle.begin(client), 201)
     check_status(bundle.put(client, 0), 200)
     refused(client.post(UPDATE + '/install', {}), 409, 'UPDATE_NO_SLOTS')
+    refused(client.post(UPDATE + '/fetch', {'url': 'https://localhost/'}), 409, 'UPDATE_NO_SLOTS')
     server.stop()
 
 
 def test_a_build_without_a_key_takes_no_update():
-    server = Server(SETTINGS, program=release_path()).start()
+    server = Server(SETTINGS, program=release_path(), environment=MACHINE).start()
     client = server.admin()
     refused(make(server.folder).begin(client), 409, 'UPDATE_KEY_MISSING')
+    refused(client.post(UPDATE + '/fetch', {'url': 'https://localhost/'}), 409,
+            'UPDATE_KEY_MISSING')
     server.stop()
 
 

@@ -142,6 +142,15 @@ static void serve(int fd) {
             stays = pages[index].stays;
         }
     }
+    if (strcmp(path, "/reset") == 0) {
+        static char body[100000];
+        struct linger at_once = {.l_onoff = 1};
+        const char *head = OK_HEAD "Content-Length: 1000000\r\n\r\n";
+        say(fd, head, strlen(head));
+        say(fd, body, sizeof body);
+        (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+        _exit(0);
+    }
     if (strncmp(path, "/echo", 5) == 0) {
         echo_say(fd, request, bytes);
     } else if (strcmp(path, "/stream") == 0) {
@@ -223,6 +232,8 @@ static uint32_t reply_len;
 static uint16_t reply_status;
 static uint32_t take_max; /* of one on_body; 0 = all */
 static uint32_t pauses;
+static int64_t rest_us;
+static uint32_t ticks;
 static bool is_over;
 static enum http_fault over_fault;
 static char over_detail[CLIENT_PROBLEM_BYTES_MAX];
@@ -242,7 +253,7 @@ static uint32_t on_body(struct http_client *client, struct str bytes) {
     reply_len += count;
     if (count < bytes.len) {
         pauses += 1;
-        loop_timer_set(loop, &rest, loop_now_us(loop));
+        loop_timer_set(loop, &rest, loop_now_us(loop) + rest_us);
     }
     return count;
 }
@@ -258,6 +269,12 @@ static void on_end(struct http_client *client, enum http_fault fault, const char
 }
 
 static const struct http_client_handler handler = {on_head, on_body, on_end};
+
+static bool on_tick(void *ctx) {
+    (void)ctx;
+    ticks += 1;
+    return false;
+}
 
 static void on_guard(struct loop_timer *timer) {
     (void)timer;
@@ -516,6 +533,28 @@ TEST(http_client_gives_no_more_than_is_taken)
         wrong += (uint8_t)reply[index] != stream_byte(index);
     }
     EXPECT_EQ_INT(wrong, 0);
+    stop();
+}
+
+/* The loop tells again and again of a connection that was reset, and the owner does not read. */
+TEST(http_client_rests_while_its_owner_does)
+{
+    start();
+    loop_hook_add(loop, (struct loop_hook){on_tick, NULL});
+    call = a_call();
+    take_max = 1;
+    rest_us = 2 * SHORT_US;
+    call.whole_us = 10 * rest_us;
+    ticks = 0;
+    EXPECT_EQ_STR(http_fault_name(fetch("/reset")), "TOTAL_TIMEOUT");
+    EXPECT(pauses > 1);
+    EXPECT(ticks < 20 * pauses + 20);
+    /* What had come before the reset is read to its end. */
+    take_max = 5000;
+    rest_us = 0;
+    call = a_call();
+    EXPECT_EQ_STR(http_fault_name(fetch("/reset")), "CONNECTION_CLOSED");
+    take_max = 0;
     stop();
 }
 

@@ -50,10 +50,8 @@ class Walk:
         for name in ('kernel', 'vendor'):
             os.symlink(os.path.join(ROOT, 'build', name), self.path(f'build/{name}'))
         for name in ('release', 'arm64'):
-            shutil.copytree(os.path.join(ROOT, 'build', name), self.path(f'build/{name}'))
-        for name in os.listdir(os.path.join(ROOT, 'build')):
-            if name.startswith('setup-'):
-                shutil.copy2(os.path.join(ROOT, 'build', name), self.path(f'build/{name}'))
+            if os.path.exists(os.path.join(ROOT, 'build', name)):
+                shutil.copytree(os.path.join(ROOT, 'build', name), self.path(f'build/{name}'))
 
     def path(self, name):
         return os.path.join(self.folder, name)
