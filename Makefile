@@ -29,7 +29,7 @@ TEST_SOURCES := $(sort $(wildcard tests/unit/test_*.c tests/model/model_*.c test
 FUZZ_SOURCES := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 SUPPORT      := $(sort $(wildcard tests/support/*.c))
 
-LIBRARIES := bearssl lmdb qrcodegen yyjson zlib
+LIBRARIES := bearssl libdeflate lmdb qrcodegen yyjson zlib
 
 # Flavours (vendor/flavours.mk), and those of them that are shipped.
 PRODUCTS := release arm64
@@ -42,6 +42,7 @@ WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototy
             -Wold-style-definition
 INCLUDES := -Isrc \
             -isystem build/vendor/bearssl/inc \
+            -isystem build/vendor/libdeflate \
             -isystem build/vendor/lmdb/libraries/liblmdb \
             -isystem build/vendor/qrcodegen/c \
             -isystem build/vendor/yyjson/src \

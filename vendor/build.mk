@@ -55,6 +55,17 @@ options  := -O2 -W -Wall -Wno-implicit-fallthrough
 sanitize := -fsanitize=address,undefined -fno-sanitize-recover=all
 endif
 
+# libdeflate: its CRC-32 alone, which takes the processor's carry-less multiplication where there is
+# one: 14 times zlib's speed for a record of 300 bytes, 40 times for a page (our zlib is built for any
+# x86-64). The code for AVX-512 is left out: a few KB, and nothing here is long enough for it.
+ifeq ($(LIB),libdeflate)
+sources  := $(addprefix $(source_dir)/lib/,crc32.c x86/cpu_features.c arm/cpu_features.c)
+includes := -I$(source_dir)
+options  := -O2 -W -Wall -Wno-unused-parameter \
+            -DLIBDEFLATE_ASSEMBLER_DOES_NOT_SUPPORT_VPCLMULQDQ
+sanitize := -fsanitize=address,undefined -fno-sanitize-recover=all
+endif
+
 ifndef sources
 $(error vendor/build.mk: unknown LIB '$(LIB)')
 endif

@@ -1,8 +1,8 @@
 /* Records as bytes; the form is described in codec.h. */
 #include "store/codec.h"
 
+#include <libdeflate.h>
 #include <string.h>
-#include <zlib.h>
 
 /* ---- numbers ---- */
 
@@ -128,10 +128,8 @@ static uint32_t checksum_make(const struct codec_place *place, struct str bytes)
     buf_put_str(&head, place->key);
     buf_put(&head, bytes.data, 3);
     CHECK(!head.is_full);
-    uLong sum = crc32(0, (const Bytef *)memory, head.len);
-    sum =
-        crc32(sum, (const Bytef *)bytes.data + CODEC_HEADER_BYTES, bytes.len - CODEC_HEADER_BYTES);
-    return (uint32_t)sum;
+    return libdeflate_crc32(libdeflate_crc32(0, memory, head.len), bytes.data + CODEC_HEADER_BYTES,
+                            bytes.len - CODEC_HEADER_BYTES);
 }
 
 uint32_t codec_checksum(struct str bytes) {

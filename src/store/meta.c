@@ -11,14 +11,13 @@
  */
 #include "store/internal.h"
 
+#include <libdeflate.h>
 #include <string.h>
-#include <zlib.h>
 
 enum { META_VALUE_BYTES_MAX = 128, META_SUM_BYTES = 4 };
 
 static uint32_t meta_sum(const char *name, const void *value, uint32_t bytes) {
-    uLong sum = crc32(0, (const Bytef *)name, (uInt)strlen(name));
-    return (uint32_t)crc32(sum, value, bytes);
+    return libdeflate_crc32(libdeflate_crc32(0, name, strlen(name)), value, bytes);
 }
 
 enum err store_meta_get(const struct store *store, MDB_txn *txn, const char *name, void *value,

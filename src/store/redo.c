@@ -7,12 +7,12 @@
 #include "store/io.h"
 #include "store/redo_parts.h"
 
+#include <libdeflate.h>
 #include <stdio.h>
 #include <string.h>
-#include <zlib.h>
 
 uint32_t redo_sum(uint32_t sum, const void *data, size_t bytes) {
-    return (uint32_t)crc32_z(sum, data, bytes);
+    return libdeflate_crc32(sum, data, bytes);
 }
 
 uint32_t redo_header_sum(struct redo_header header, struct str runs) {
