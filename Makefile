@@ -290,9 +290,12 @@ build/$(1)/tests/%: build/$(1)/tests/%.o $$($(1)_ALSO) $$(call test_libs,$(1))
 endef
 $(foreach flavour,asan plain arm64-plain,$(eval $(call test_rules,$(flavour))))
 
-# Crash tests look at thousands of images, so their scripts may also use the fast flavour.
+# Crash tests look at thousands of images and fault tests take memory away, so their scripts also
+# use the fast flavour. Everything is built here: scripts run side by side.
+FAULT_SOURCES := $(sort $(wildcard tests/fault/*.c))
 tests: $(TEST_SOURCES:%.c=build/asan/%) $(FUZZ_SOURCES:%.c=build/asan/%) \
-       $(patsubst %.c,build/plain/%,$(filter tests/crash/%,$(TEST_SOURCES)))
+       $(FAULT_SOURCES:%.c=build/asan/%) \
+       $(patsubst %.c,build/plain/%,$(filter tests/crash/%,$(TEST_SOURCES)) $(FAULT_SOURCES))
 
 MUTATIONS ?= 1000000
 SEED      ?= 1

@@ -34,7 +34,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { TEST_COUNT_MAX = 4096, TEST_SHOWN_BYTES_MAX = 32 };
+enum { TEST_COUNT_MAX = 4096, TEST_SHOWN_BYTES_MAX = 32, TEST_PATH_BYTES = 256 };
 
 struct test_case {
     const char *name;
@@ -87,6 +87,14 @@ static struct {
             test_fail(__FILE__, __LINE__, "survived: %s", #statement);                             \
         }                                                                                          \
     } while (0)
+
+/* "$TMPDIR/coffer-NAME-XXXXXX", as mkdtemp and mkstemp want it. */
+__attribute__((unused)) static char *test_template(char path[TEST_PATH_BYTES], const char *name) {
+    const char *base = getenv("TMPDIR");
+    (void)snprintf(path, TEST_PATH_BYTES, "%s/coffer-%s-XXXXXX", base == NULL ? "/tmp" : base,
+                   name);
+    return path;
+}
 
 static void test_add(const char *name, void (*run)(void)) {
     if (test_state.count == TEST_COUNT_MAX) {

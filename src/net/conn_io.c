@@ -54,7 +54,7 @@ void conn_raw_keep(struct conn *conn) {
     }
 }
 
-/* What a send gave: STEP_GO and *sent, perhaps not all. */
+/* What a send gave: STEP_GO and *sent, perhaps not all; is_blocked is what it has shown. */
 static enum step send_result(struct conn *conn, ssize_t put, size_t *sent) {
     if (put < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
         conn->is_blocked = true;
@@ -64,6 +64,10 @@ static enum step send_result(struct conn *conn, ssize_t put, size_t *sent) {
         conn_close(conn);
         return STEP_GONE;
     }
+    /* Also when the loop has not said so: a client's next request made us try again, and a little
+     * room was there. To wait for the loop then, behind a piece that went out whole, would be to
+     * wait without a deadline. */
+    conn->is_blocked = false;
     conn->server->stats.bytes_out += (uint64_t)put;
     *sent = (size_t)put;
     return STEP_GO;

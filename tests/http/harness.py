@@ -129,7 +129,7 @@ def main(names):
                   f'    again: python3 tests/http/{file} {name}')
         sys.stdout.flush()
     for server in started:
-        complaints = server.stop()
+        complaints = server.finish() if failed else server.stop()  # failed: the log is kept
         if complaints:
             failed += 1
             print(f'  FAILED {file} stop: ' + '\n    '.join(complaints))

@@ -533,23 +533,54 @@ def test_slowloris_does_not_extend_its_deadline():
 
 def test_a_client_that_does_not_read_is_cut():
     with Server({'http.write-timeout': '1', 'rate.enabled': 'false'}) as server:
-        connection = socket.socket()
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        connection.connect(('127.0.0.1', server.http_port))
-        connection.settimeout(0.05)
-
-        def is_cut():
-            try:
-                connection.sendall(b'GET /openapi.json HTTP/1.1\r\n' + HOST + b'\r\n')
-            except (TimeoutError, socket.timeout):
-                return False
-            except OSError:
-                return True
-            return False
-
-        wait_until(is_cut, 'the connection is cut', 10)
+        connection = reader_of_little(server)
+        wait_until(lambda: not takes(connection), 'the connection is cut', 10)
         check_equal(server.client().get('/health').status, 200)
         connection.close()
+
+
+def test_a_client_that_reads_a_little_and_asks_again_is_cut():
+    """Its request makes the server try before the loop says that there is room; the try finds some,
+    less than the loop would speak of. The server must not wait for the loop then."""
+    with Server({'http.write-timeout': '1', 'rate.enabled': 'false'}) as server:
+        connections = [reader_of_little(server) for _ in range(6)]
+        for connection in connections:
+            for _ in range(60):
+                takes(connection)
+        # The pages of metrics themselves are sent in between.
+        wait_until(lambda: -sent_bytes(server) + sent_bytes(server) < 100_000, 'it is stuck', 10)
+        for number, connection in enumerate(connections):
+            left = 150_000 + number * 50_000
+            while left > 0:
+                left -= len(connection.recv(left))
+            takes(connection)
+        for connection in connections:
+            wait_until(lambda: not takes(connection), 'the connection is cut', 10)
+            connection.close()
+
+
+def reader_of_little(server):
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.connect(('127.0.0.1', server.http_port))
+    connection.settimeout(0.05)
+    return connection
+
+
+def sent_bytes(server):
+    text = server.client().get('/metrics').text
+    return int(re.search(r'^coffer_sent_bytes_total (\d+)', text, re.MULTILINE).group(1))
+
+
+def takes(connection):
+    """Asks for a large answer; False when the connection was cut."""
+    try:
+        connection.sendall(b'GET /openapi.json HTTP/1.1\r\n' + HOST + b'\r\n')
+    except (TimeoutError, socket.timeout):
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def test_connections_are_capped_and_come_back():

@@ -30,8 +30,9 @@ static const struct table newer_table = {
 struct back {
     struct cli_options options;
     struct store_seal_key key;
-    char folder[64];
-    char copy[128];
+    char parent[TEST_PATH_BYTES]; /* the key lies beside the store */
+    char folder[TEST_PATH_BYTES + 16];
+    char copy[TEST_PATH_BYTES + 32];
 };
 
 /* As this version opens it, or as one with a further table does. */
@@ -51,9 +52,9 @@ static enum err open_as(const struct back *back, bool is_newer, struct store **s
 static void back_open(struct back *back) {
     struct store *store = NULL;
     memset(back, 0, sizeof *back);
-    (void)snprintf(back->folder, sizeof back->folder, "/tmp/coffer-back-%d", (int)getpid());
+    REQUIRE(mkdtemp(test_template(back->parent, "back")) != NULL);
+    (void)snprintf(back->folder, sizeof back->folder, "%s/store", back->parent);
     (void)snprintf(back->copy, sizeof back->copy, "%s/before.backup", back->folder);
-    bench_folder_remove(back->folder);
     REQUIRE(mkdir(back->folder, 0700) == 0);
     back->options = (struct cli_options){.folder = back->folder, .seal_key_hex = key_hex};
     REQUIRE(cli_key_load(&back->options, false, &back->key));
@@ -63,7 +64,7 @@ static void back_open(struct back *back) {
 }
 
 static bool has_aside(const struct back *back) {
-    char path[128];
+    char path[TEST_PATH_BYTES + 64];
     (void)snprintf(path, sizeof path, "%s/data.mdb.newer", back->folder);
     return access(path, F_OK) == 0;
 }
@@ -74,7 +75,7 @@ TEST(back_keeps_a_store_that_this_version_understands)
     back_open(&back);
     EXPECT(cli_store_go_back(&back.options, back.copy));
     EXPECT(!has_aside(&back));
-    bench_folder_remove(back.folder);
+    bench_folder_remove(back.parent);
 }
 
 TEST(back_restores_the_copy_when_a_newer_version_changed_the_store)
@@ -90,7 +91,7 @@ TEST(back_restores_the_copy_when_a_newer_version_changed_the_store)
     EXPECT_EQ_INT(open_as(&back, false, &store), ERR_OK);
     store_close(store);
     EXPECT(cli_store_go_back(&back.options, back.copy)); /* cut off behind it: again */
-    bench_folder_remove(back.folder);
+    bench_folder_remove(back.parent);
 }
 
 TEST(back_without_a_copy_changes_nothing)
@@ -105,5 +106,5 @@ TEST(back_without_a_copy_changes_nothing)
     EXPECT(!has_aside(&back));
     EXPECT_EQ_INT(open_as(&back, true, &store), ERR_OK);
     store_close(store);
-    bench_folder_remove(back.folder);
+    bench_folder_remove(back.parent);
 }

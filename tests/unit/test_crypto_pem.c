@@ -286,13 +286,13 @@ static bool file_write(const char *path, struct str text) {
     return file != NULL && fclose(file) == 0 && is_written;
 }
 
-static char dir[] = "/tmp/coffer-test-cert-XXXXXX";
-static char cert_path[64];
-static char key_path[64];
+static char dir[TEST_PATH_BYTES];
+static char cert_path[TEST_PATH_BYTES + 16];
+static char key_path[TEST_PATH_BYTES + 16];
 
 static bool openssl_prepare(void) {
     struct cert_request request = request_usual();
-    if (mkdtemp(dir) == NULL || make(&request) != ERR_OK) {
+    if (mkdtemp(test_template(dir, "cert")) == NULL || make(&request) != ERR_OK) {
         return false;
     }
     snprintf(cert_path, sizeof cert_path, "%s/cert.pem", dir);

@@ -9,7 +9,7 @@
 
 enum { MIB = 1024 * 1024 };
 
-static char path[] = "/tmp/coffer-ext4-XXXXXX";
+static char path[TEST_PATH_BYTES];
 
 static void entropy_fill(uint8_t entropy[EXT4_ENTROPY_BYTES]) {
     for (uint32_t index = 0; index < EXT4_ENTROPY_BYTES; index++) {
@@ -18,8 +18,7 @@ static void entropy_fill(uint8_t entropy[EXT4_ENTROPY_BYTES]) {
 }
 
 static int image_make(uint64_t bytes) {
-    memcpy(path + sizeof path - 7, "XXXXXX", 6);
-    int fd = mkstemp(path);
+    int fd = mkstemp(test_template(path, "ext4"));
     return fd >= 0 && ftruncate(fd, (off_t)bytes) == 0 ? fd : -1;
 }
 

@@ -7,17 +7,16 @@
 
 enum { MIB = 1024 * 1024 };
 
-static char folder[] = "/tmp/coffer-disks-XXXXXX";
+static char folder[TEST_PATH_BYTES];
 static struct disks disks;
 static struct disk_choice choice;
 
 static void folder_open(void) {
-    memcpy(folder + sizeof folder - 7, "XXXXXX", 6);
-    EXPECT(mkdtemp(folder) != NULL);
+    EXPECT(mkdtemp(test_template(folder, "disks")) != NULL);
 }
 
 static int image_open(const char *name, uint64_t bytes) {
-    char path[128];
+    char path[TEST_PATH_BYTES + 32];
     (void)snprintf(path, sizeof path, "%s/%s", folder, name);
     int fd = open(path, O_RDWR | O_CREAT, 0600);
     EXPECT(fd >= 0);
@@ -43,7 +42,7 @@ static void image_data(const char *name, const char *label) {
 }
 
 static void folder_close(void) {
-    char path[160];
+    char path[TEST_PATH_BYTES + 32];
     static const char *const names[] = {"vda", "vdb", "vdc", "sda", "nvme0n1", "nvme0", "tty"};
     for (uint32_t index = 0; index < COUNT_OF(names); index++) {
         (void)snprintf(path, sizeof path, "%s/%s", folder, names[index]);

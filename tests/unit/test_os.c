@@ -56,8 +56,8 @@ static void child_expect(const char *what, int (*work)(void)) {
 
 /* --- a scratch folder --- */
 
-static char scratch[64];
-static char path_memory[8][128];
+static char scratch[TEST_PATH_BYTES];
+static char path_memory[8][TEST_PATH_BYTES + 64];
 static uint32_t path_index;
 
 /* A path in the scratch folder; valid for eight calls. */
@@ -68,8 +68,7 @@ static const char *path_of(const char *name) {
 }
 
 static void scratch_make(void) {
-    snprintf(scratch, sizeof scratch, "/tmp/coffer-test-os-XXXXXX");
-    EXPECT(mkdtemp(scratch) != NULL);
+    EXPECT(mkdtemp(test_template(scratch, "os")) != NULL);
 }
 
 static void scratch_remove(const char *const *names, size_t count) {

@@ -249,11 +249,11 @@ static void on_found(struct dns_request *request, enum err err,
 /* A machine that gets its network, and so its name servers, after the start. */
 TEST(smtp_client_learns_of_name_servers_later)
 {
-    char path[] = "/tmp/coffer-resolv-XXXXXX";
+    char path[TEST_PATH_BYTES];
     const char *problem = NULL;
     struct dns_request request = {.on_done = on_found};
     struct dns_addresses addresses;
-    int fd = mkstemp(path);
+    int fd = mkstemp(test_template(path, "resolv"));
     struct dns_options options = {STR(""), path, "/nowhere/hosts"};
     EXPECT_EQ_INT(loop_open(&loop, 64, 64), ERR_OK);
     EXPECT_EQ_INT(dns_open(&dns, loop, &options, &problem), ERR_OK);
