@@ -9,7 +9,7 @@
 
 enum { MIB = 1024 * 1024, DISK_BYTES = 8 * MIB, GROWN_BYTES = 16 * MIB, DATA = 3, SECTOR = 512 };
 
-static char path[] = "/tmp/coffer-gpt-XXXXXX";
+static char path[TEST_PATH_BYTES];
 static struct gpt gpt;
 
 /* The disk's file is the script's $0. */
@@ -27,8 +27,7 @@ static int shell(const char *script) {
 /* Like ours: two before the data, and one that lies first and is numbered last. */
 static int disk_make(const char *more) {
     char layout[256];
-    memcpy(path + sizeof path - 7, "XXXXXX", 6);
-    int fd = mkstemp(path);
+    int fd = mkstemp(test_template(path, "gpt"));
     EXPECT(fd >= 0);
     EXPECT_EQ_INT(ftruncate(fd, DISK_BYTES), 0);
     (void)snprintf(layout, sizeof layout,
