@@ -150,7 +150,7 @@ def test_settings_named_are_settings(server):
     names = {line.split()[0] for line in run.stdout.splitlines() if line}
     for name in re.findall(r'--set ([\w.-]+)=|`([a-z]+\.[a-z-]+)`', README):
         name = name[0] or name[1]
-        if not name.endswith(('.conf', '.key', '.py')):
+        if not name.endswith(('.conf', '.key', '.mdb', '.py')):
             check_in(name, names)
     for flag in re.findall(r'--([a-z][a-z.-]+)', re.sub(r'--cacert|--seed|--data|--listen|--set',
                                                        '', README)):
