@@ -70,7 +70,7 @@ build/vendor/linux.row: vendor/manifest
 	@mkdir -p $(@D)
 	@grep '^linux ' $< | cmp -s - $@ || grep '^linux ' $< >$@
 
-build/vendor/linux.stamp: build/vendor/linux.row
+build/vendor/linux.stamp: build/vendor/linux.row $(sort $(wildcard vendor/patches/linux-*.patch))
 	@vendor/fetch linux build/vendor/linux
 	@touch $@
 
