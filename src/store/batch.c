@@ -50,7 +50,7 @@ static void batch_commit(struct store *store) {
     }
     store_state_write(store, txn, &state);
     STORE_MUST(mdb_txn_commit(txn));
-    store->io.is_sync_due = false;
+    CHECK(!store->io.is_sync_due);
     store->state = state;
     store->commits += 1;
 }

@@ -20,7 +20,7 @@
  * bring no context. */
 static _Thread_local struct store_io *io_running;
 
-static char problem_text[STORE_PATH_BYTES + 128];
+static _Thread_local char problem_text[STORE_PATH_BYTES + 128]; /* the checkpointer has its own */
 
 /* ---- the observer of test builds ---- */
 
@@ -268,6 +268,7 @@ static ssize_t io_commit(struct store_io *io, const void *meta, size_t bytes, ui
     struct store_redo *redo = &io->redo;
     struct store_io_job *job = &io->job;
     CHECK(bytes == REDO_META_BYTES && io->is_sync_due);
+    io->is_sync_due = false;
     if (store_redo_entry_bytes(redo) > redo->segments[redo->active].bytes - redo->at) {
         segment_switch(io);
     }

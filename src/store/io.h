@@ -91,7 +91,9 @@ void store_io_breathe(struct store_io *io, bool at_once);
 
 enum { STORE_PATH_BYTES = 1024 };
 
-/* The problem of the last failed call, "mkdir /x: No space left on device"; static memory. */
+/* The problem of this thread's last failed call, "mkdir /x: No space left on device"; static
+ * memory.
+ */
 const char *store_file_problem(void);
 
 bool store_file_exists(const char *path);

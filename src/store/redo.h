@@ -23,9 +23,11 @@
  * out of order, goes LMDB's own way (pages, flush, meta page, flush); its entry is of kind OWN and
  * has no pages. It is written after the first flush, which is a checkpoint of everything before.
  *
- * Behind the first sector of each meta page lies a mark: which log belongs to this file. A store
- * that was closed has none, and its log means nothing: other programs that know LMDB may write to
- * it, and data.mdb alone is the store.
+ * Behind the first sector of each meta page lies a mark: which log belongs to this file, and up to
+ * which transaction it needs none. A checkpoint ends with a new one, and the mark is on the disk
+ * before a file of the log is taken again: the first entry written over it may be torn. A store
+ * that was closed has no mark, and its log means nothing: other programs that know LMDB may write
+ * to it, and data.mdb alone is the store.
  *
  * Assumed of the disk, as by LMDB: a sector of 512 bytes is written whole or not at all.
  *

@@ -18,11 +18,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
 enum { PAGE = 1024, INPUT_BYTES_MAX = 32 << 10, SALT = 7, TXNID = 40 };
 
-static char folder[64];
+static char folder[256];
 
 static void folder_remove(void) {
     static const char *const names[] = {"data.mdb", "redo.0", "redo.1"};
-    char path[128];
+    char path[300];
     for (size_t index = 0; index < COUNT_OF(names); index += 1) {
         (void)snprintf(path, sizeof path, "%s/%s", folder, names[index]);
         (void)unlink(path);
@@ -31,7 +31,7 @@ static void folder_remove(void) {
 }
 
 static void file_put(const char *name, const void *data, size_t bytes) {
-    char path[128];
+    char path[300];
     (void)snprintf(path, sizeof path, "%s/%s", folder, name);
     int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
     CHECK(fd >= 0 && write(fd, data, bytes) == (ssize_t)bytes);
@@ -90,9 +90,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
         return 0;
     }
     if (folder[0] == '\0') {
-        (void)snprintf(folder, sizeof folder, "%s/coffer-redo-XXXXXX",
-                       access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-        CHECK(mkdtemp(folder) != NULL);
+        const char *parent = getenv("TMPDIR");
+        int len = snprintf(folder, sizeof folder, "%s/coffer-redo-%d",
+                           parent != NULL ? parent : "/tmp", (int)getpid());
+        CHECK(len > 0 && (size_t)len < sizeof folder && mkdir(folder, 0700) == 0);
         (void)atexit(folder_remove);
         log_level_set(LOG_ERROR);
     }
