@@ -12,6 +12,7 @@
 #include "net/http_client.h"
 #include "os/clock.h"
 #include "os/loop.h"
+#include "support/peer_support.h"
 
 enum {
     PATIENCE_US = 20 * 1000 * 1000,
@@ -180,40 +181,10 @@ static void serve(int fd) {
 
 static pid_t peers[2];
 
-static int peer_listen(uint16_t *port) {
-    struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    socklen_t bytes = sizeof name;
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (bind(listener, (struct sockaddr *)&name, sizeof name) != 0 || listen(listener, 16) != 0 ||
-        getsockname(listener, (struct sockaddr *)&name, &bytes) != 0) {
-        abort();
-    }
-    *port = ntohs(name.sin_port);
-    return listener;
-}
-
-static pid_t peer_start(int listener) {
-    fflush(NULL);
-    pid_t peer = fork();
-    if (peer == 0) {
-        setpgid(0, 0);
-        signal(SIGCHLD, SIG_IGN);
-        for (;;) {
-            int fd = accept(listener, NULL, NULL);
-            if (fork() == 0) {
-                serve(fd);
-            }
-            close(fd);
-        }
-    }
-    setpgid(peer, peer);
-    return peer;
-}
-
 static void peers_start(void) {
     int listeners[2] = {peer_listen(&listen_port), peer_listen(&other_port)};
     for (int index = 0; index < 2; index++) {
-        peers[index] = peer_start(listeners[index]);
+        peers[index] = peer_start(listeners[index], serve);
     }
     close(listeners[0]);
     close(listeners[1]);

@@ -12,6 +12,7 @@
 #include "net/smtp.h"
 #include "os/clock.h"
 #include "os/loop.h"
+#include "support/peer_support.h"
 
 enum { PATIENCE_US = 20 * 1000 * 1000, LINE_BYTES = 4096, EVENTS_BYTES = 8192 };
 
@@ -91,30 +92,12 @@ static void serve(int fd) {
 static pid_t peer;
 static uint16_t listen_port;
 
-static void peer_start(void) {
-    struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    socklen_t bytes = sizeof name;
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (pipe(events_fd) != 0 || pipe(release_fd) != 0 ||
-        bind(listener, (struct sockaddr *)&name, sizeof name) != 0 || listen(listener, 16) != 0 ||
-        getsockname(listener, (struct sockaddr *)&name, &bytes) != 0) {
+static void server_start(void) {
+    int listener = peer_listen(&listen_port);
+    if (pipe(events_fd) != 0 || pipe(release_fd) != 0) {
         abort();
     }
-    listen_port = ntohs(name.sin_port);
-    fflush(NULL);
-    peer = fork();
-    if (peer == 0) {
-        setpgid(0, 0);
-        signal(SIGCHLD, SIG_IGN);
-        for (;;) {
-            int fd = accept(listener, NULL, NULL);
-            if (fork() == 0) {
-                serve(fd);
-            }
-            close(fd);
-        }
-    }
-    setpgid(peer, peer);
+    peer = peer_start(listener, serve);
     close(listener);
 }
 
@@ -191,7 +174,7 @@ static void client_start(int64_t idle_timeout_us) {
 }
 
 static void start(int64_t idle_timeout_us) {
-    peer_start();
+    server_start();
     client_start(idle_timeout_us);
 }
 
