@@ -22,7 +22,11 @@ static struct limiter_entry table[LIMITER_SETS][LIMITER_WAYS];
 static uint8_t table_salt[16];
 
 void limiter_open(const uint8_t salt[16]) {
-    memset(table, 0, sizeof(table));
+    static bool was_open;
+    if (was_open) { /* the first time it is empty: clearing it would only take 2 MiB of memory */
+        memset(table, 0, sizeof(table));
+    }
+    was_open = true;
     memcpy(table_salt, salt, sizeof(table_salt));
 }
 
