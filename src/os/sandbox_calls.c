@@ -12,6 +12,8 @@
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -53,7 +55,7 @@ struct call_row {
 #define ROW(name, rule)                                                                            \
     { SYS_##name, rule }
 
-/* Grouped by purpose; the busiest first, for kernels that walk the list on each call. */
+/* Grouped by purpose. */
 static const struct call_row calls[] = {
     /* the loop */
     ROW(epoll_pwait, ALLOW),
@@ -240,9 +242,12 @@ static const struct call_row calls[] = {
 };
 
 enum {
-    ROW_STEPS_MAX = 8, /* the longest rule */
-    PROGRAM_STEPS_MAX = COUNT_OF(calls) * ROW_STEPS_MAX + 8,
+    CALLS = COUNT_OF(calls),
+    GROUP_ROWS = 12,   /* about the root; and a jump reaches 255 steps */
+    ROW_STEPS_MAX = 8, /* the longest rule, and more than a row's share of its group */
+    PROGRAM_STEPS_MAX = CALLS * ROW_STEPS_MAX + 8,
 };
+_Static_assert(GROUP_ROWS *ROW_STEPS_MAX < UINT8_MAX, "a jump passes a group");
 
 static struct sock_filter program[PROGRAM_STEPS_MAX];
 static uint16_t program_count;
@@ -304,19 +309,41 @@ static void rule_put(enum rule rule) {
     }
 }
 
+/* Ends in a result for every number. */
+static void group_put(const struct call_row *rows, uint32_t count) {
+    for (uint32_t index = 0; index < count; index++) {
+        uint16_t at = program_count;
+        step_put(BPF_JMP | BPF_JEQ | BPF_K, rows[index].call, 0, 0);
+        rule_put((enum rule)rows[index].rule);
+        program[at].jf = (uint8_t)(program_count - at - 1);
+    }
+    /* Also the numbers of the x32 interface, which are in no row. */
+    result_put(refusal(EPERM));
+}
+
+static int row_compare(const void *a, const void *b) {
+    return (int)((const struct call_row *)a)->call - (int)((const struct call_row *)b)->call;
+}
+
+/* In groups by number, because a kernel tries the program with every number there is when it is
+ * loaded, and older ones run it on each call: a number passes other groups in one step. */
 static void program_make(void) {
+    static struct call_row rows[CALLS];
+    memcpy(rows, calls, sizeof rows);
+    qsort(rows, CALLS, sizeof rows[0], row_compare);
     program_count = 0;
     load_put(offsetof(struct seccomp_data, arch));
     step_put(BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 1, 0);
     result_put(SECCOMP_RET_KILL_PROCESS);
     load_put(offsetof(struct seccomp_data, nr));
-    for (uint32_t index = 0; index < COUNT_OF(calls); index++) {
+    for (uint32_t first = 0; first < CALLS; first += GROUP_ROWS) {
+        uint32_t next = first + GROUP_ROWS;
         uint16_t at = program_count;
-        step_put(BPF_JMP | BPF_JEQ | BPF_K, calls[index].call, 0, 0);
-        rule_put((enum rule)calls[index].rule);
-        program[at].jf = (uint8_t)(program_count - at - 1);
+        uint32_t next_call = next < CALLS ? rows[next].call : UINT32_MAX;
+        step_put(BPF_JMP | BPF_JGE | BPF_K, next_call, 0, 0);
+        group_put(rows + first, next < CALLS ? GROUP_ROWS : CALLS - first);
+        program[at].jt = (uint8_t)(program_count - at - 1);
     }
-    /* Also the numbers of the x32 interface, which are none of the above. */
     result_put(refusal(EPERM));
 }
 
