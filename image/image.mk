@@ -3,7 +3,7 @@
 #   build/kernel/NAME/         objects of a kernel; a changed line compiles what hangs on it
 #   build/kernel/NAME.vmlinux, NAME.bzImage
 #   build/image/vmlinux        direct boot of every machine, uncompressed (PVH)
-#   build/image/vmlinux-mmio   the same for microvm and Firecracker only
+#   build/image/vmlinux-mmio   for microvm and Firecracker only, with one processor: starts soonest
 #   build/image/bzImage        the first one, compressed
 #   build/image/coffer.cpio    the server as /init, what direct boot calls the initrd
 #   build/image/coffer.efi     kernel and server in one file: UEFI, or direct boot without initrd

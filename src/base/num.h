@@ -30,4 +30,12 @@ static inline uint64_t num_max_u64(uint64_t a, uint64_t b) {
     return a > b ? a : b;
 }
 
+static inline int64_t num_min_i64(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+static inline int64_t num_max_i64(int64_t a, int64_t b) {
+    return a > b ? a : b;
+}
+
 #endif

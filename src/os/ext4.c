@@ -16,6 +16,7 @@
 #include "os/ext4.h"
 
 #include "base/num.h"
+#include "base/time.h"
 
 #include <errno.h>
 #include <string.h>
@@ -73,6 +74,8 @@ enum {
     SB_FREE_BLOCKS = 0xc,
     SB_FREE_INODES = 0x10,
     SB_LOG_BLOCK = 0x18,
+    SB_MOUNTED = 0x2c,
+    SB_WRITTEN = 0x30,
     SB_MAGIC = 0x38,
     SB_STATE = 0x3a,
     SB_COMPAT = 0x5c,
@@ -84,6 +87,8 @@ enum {
     SB_BLOCKS_HIGH = 0x150,
     SB_ERROR_COUNT = 0x194,
     SB_ERROR_FUNCTION = 0x1a8,
+    SB_WRITTEN_HIGH = 0x274,
+    SB_MOUNTED_HIGH = 0x275,
     SB_CHECKSUM = 0x3fc,
 };
 
@@ -136,6 +141,10 @@ static uint32_t checksum_number(uint32_t crc, uint32_t number) {
 
 /* ---- reading ---- */
 
+static int64_t time_of(uint32_t low, uint8_t high) {
+    return (int64_t)((uint64_t)high << 32 | low) * TIME_US_PER_S;
+}
+
 enum err ext4_parse(const uint8_t *head, struct ext4_info *info) {
     const uint8_t *super = head + SUPERBLOCK_AT;
     memset(info, 0, sizeof *info);
@@ -154,6 +163,8 @@ enum err ext4_parse(const uint8_t *head, struct ext4_info *info) {
     info->bytes = blocks << (log_block + 10);
     info->has_errors = (get16(super + SB_STATE) & STATE_ERRORS) != 0;
     info->needs_recovery = (get32(super + SB_INCOMPAT) & INCOMPAT_RECOVER) != 0;
+    info->mounted_us = time_of(get32(super + SB_MOUNTED), super[SB_MOUNTED_HIGH]);
+    info->written_us = time_of(get32(super + SB_WRITTEN), super[SB_WRITTEN_HIGH]);
     info->error_count = get32(super + SB_ERROR_COUNT);
     memcpy(info->error_function, super + SB_ERROR_FUNCTION, sizeof info->error_function - 1);
     return ERR_OK;

@@ -26,6 +26,8 @@ struct ext4_info {
     uint64_t bytes;      /* of the file system */
     bool has_errors;     /* the kernel found something wrong and nobody repaired it */
     bool needs_recovery; /* the journal holds something: it was not unmounted */
+    int64_t mounted_us;  /* the last time, by the clock of then; 0 = never */
+    int64_t written_us;  /* the superblock, the last time */
     uint32_t error_count;
     char error_function[33]; /* where the kernel first noticed */
 };

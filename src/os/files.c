@@ -132,7 +132,9 @@ bool file_is_private(const char *path) {
 }
 
 enum err file_owner_set(const char *path, uint32_t uid, uint32_t gid) {
-    return chown(path, uid, gid) == 0 ? ERR_OK : ERR_IO;
+    struct stat status;
+    bool is_theirs = stat(path, &status) == 0 && status.st_uid == uid && status.st_gid == gid;
+    return is_theirs || chown(path, uid, gid) == 0 ? ERR_OK : ERR_IO;
 }
 
 /* --- folders --- */

@@ -15,6 +15,7 @@
 #include "os/init.h"
 
 #include "base/buf.h"
+#include "base/num.h"
 #include "base/time.h"
 #include "os/clock.h"
 #include "os/init_parts.h"
@@ -49,6 +50,8 @@ enum {
     DISK_RETRY_S = 5,
     DISK_REMIND_TRIES = 12,
     BROKEN_RETRY_S = 60,
+    /* What nobody needs for serving waits until the server, as a rule, does. */
+    LATER_S = 2,
     /* A clock may be a little off; the note was written by the same one. */
     CLOCK_BACK_MAX_S = 300,
     CLOCK_YEARS_MAX = 20,
@@ -61,10 +64,12 @@ struct init {
     enum init_state state;
     struct init_config config;
     struct disks disks;
+    const struct disk *data; /* of these, or NULL: in memory */
     struct init_net net;
     struct init_buttons buttons;
     int signal_fd;
     int64_t released_us;
+    int64_t later_us; /* INT64_MAX: done */
 
     pid_t server;
     int64_t started_us; /* the server, last time */
@@ -95,9 +100,18 @@ bool init_is_called(const char *argv0) {
     return false;
 }
 
+static void later_do(struct init *init) {
+    if (init->later_us != INT64_MAX) {
+        init->later_us = INT64_MAX;
+        init_panic_tell();
+    }
+}
+
 /* ---- the end ---- */
 
 static _Noreturn void machine_end(struct init *init) {
+    later_do(init);
+    init_panic_keep();
     init_note_write(init->reason);
     init_unmount_data();
     log_flush();
@@ -146,11 +160,7 @@ static void child_prepare(void) {
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
     (void)setsid();
-    FILE *score = fopen("/proc/self/oom_score_adj", "w");
-    if (score != NULL) {
-        (void)fputs("0", score); /* what the kernel may end, not its parent */
-        (void)fclose(score);
-    }
+    init_score_set("0"); /* what the kernel may end, not its parent */
 }
 
 static _Noreturn void server_be(struct init *init) {
@@ -367,13 +377,12 @@ static void signals_take(struct init *init) {
 }
 
 static int64_t due_us(const struct init *init) {
-    int64_t net_us = init_net_due_us(&init->net);
+    int64_t net_us = num_min_i64(init_net_due_us(&init->net), init->later_us);
     int64_t own_us =
         init->state == INIT_RUNNING || init->state == INIT_PREPARING ? INT64_MAX : init->due_us;
     bool is_trial = init->trial.is_on && init->helper == HELPER_NONE;
     int64_t trial_us = is_trial ? init->trial.check_us : INT64_MAX;
-    own_us = trial_us < own_us ? trial_us : own_us;
-    return own_us < net_us ? own_us : net_us;
+    return num_min_i64(num_min_i64(own_us, trial_us), net_us);
 }
 
 /* Until something happens, `until_us` at the latest. */
@@ -397,6 +406,9 @@ static void wait_once(struct init *init, int64_t until_us) {
         signals_take(init);
     }
     init_net_step(&init->net);
+    if (clock_monotonic_us() >= init->later_us) {
+        later_do(init);
+    }
 }
 
 static void wait_for(struct init *init, int64_t seconds) {
@@ -464,6 +476,7 @@ static bool data_try(struct init *init, bool is_said, int64_t *again_s) {
         return false;
     }
     *again_s = BROKEN_RETRY_S;
+    init->data = choice.disk;
     return init_mount_data(&choice);
 }
 
@@ -504,7 +517,6 @@ static void clock_judge(const struct init *init, int64_t noted_us) {
 
 static void prepare(struct init *init) {
     init_mount_system();
-    init_panic_tell();
     signals_open(init);
     init_buttons_open(&init->buttons);
     randomness_wait();
@@ -512,7 +524,7 @@ static void prepare(struct init *init) {
     hostname_set(&init->config);
     init_net_start(&init->net, &init->config);
     data_find(init);
-    clock_judge(init, init_note_tell());
+    clock_judge(init, init_note_tell(init->data));
 }
 
 static void first_start(struct init *init) {
@@ -557,15 +569,14 @@ _Noreturn void init_run(const char *version, int64_t released_us) {
     init->version = version;
     init->released_us = released_us;
     init->state = INIT_PREPARING;
+    init->later_us = clock_monotonic_us() + LATER_S * TIME_US_PER_S;
     prepare(init);
     log_info(AREA, "coffer %s: the machine is ready after %lld ms", version,
              (long long)(clock_monotonic_us() / TIME_US_PER_MS));
     first_start(init);
-    /* Beside the server's start, which need not wait for the disk to take them. */
-    init_panic_keep();
-    init_note_write("running");
     for (;;) {
         wait_once(init, due_us(init));
         time_pass(init);
+        init_panic_keep();
     }
 }

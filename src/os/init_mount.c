@@ -37,23 +37,6 @@ static const struct mount_row mounts[] = {
     {"/tmp", "tmpfs", SAFE, "mode=1777,size=8m"},
 };
 
-struct switch_row {
-    const char *path;
-    const char *value;
-};
-
-/* A kernel in trouble starts anew (its configuration says how soon) instead of going on; its
- * messages are nobody else's business. */
-static const struct switch_row switches[] = {
-    {"/proc/sys/kernel/panic_on_oops", "1"},
-    {"/proc/sys/kernel/dmesg_restrict", "1"},
-    {"/proc/sys/kernel/kptr_restrict", "2"},
-    {"/proc/sys/net/ipv4/tcp_syncookies", "1"},
-    {"/proc/sys/net/core/somaxconn", "4096"},
-    /* PID 1 is the last that may be killed. */
-    {"/proc/self/oom_score_adj", "-1000"},
-};
-
 /* ---- the system ---- */
 
 static void console_open(void) {
@@ -83,10 +66,10 @@ static void system_mount(const struct mount_row *row) {
     }
 }
 
-static void switch_set(const struct switch_row *row) {
-    int fd = open(row->path, O_WRONLY | O_CLOEXEC);
+void init_score_set(const char *score) {
+    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
     if (fd >= 0) {
-        ssize_t put = write(fd, row->value, strlen(row->value));
+        ssize_t put = write(fd, score, strlen(score));
         (void)put; /* refused in a container, and then not ours to set */
         (void)close(fd);
     }
@@ -100,9 +83,7 @@ void init_mount_system(void) {
             console_open();
         }
     }
-    for (uint32_t index = 0; index < COUNT_OF(switches); index++) {
-        switch_set(&switches[index]);
-    }
+    init_score_set("-1000"); /* PID 1 is the last that may be killed */
     (void)umask(022);
     (void)mkdir("/etc", 0755);
     (void)mkdir("/run/coffer", 0755);

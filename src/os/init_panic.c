@@ -75,7 +75,11 @@ void init_panic_tell(void) {
 }
 
 void init_panic_keep(void) {
-    if (!str_is_none(last_words) && file_write(KEPT_PATH, last_words, 0600) != ERR_OK) {
+    if (str_is_none(last_words)) {
+        return;
+    }
+    if (file_write(KEPT_PATH, last_words, 0600) != ERR_OK) {
         log_warn(AREA, KEPT_PATH " cannot be written");
     }
+    last_words = STR_NONE;
 }

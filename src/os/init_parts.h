@@ -9,8 +9,10 @@
 
 /* ---- init_mount.c ---- */
 
-/* Console, kernel file systems, /run, and the switches of the kernel. */
+/* Console, kernel file systems, /run. The kernel's own switches are in its configuration. */
 void init_mount_system(void);
+/* How soon the kernel may end this process when memory runs out: "-1000" never, "0" as any. */
+void init_score_set(const char *score);
 /* Copies the settings of a NoCloud disk. False: there is one, but it cannot be read. */
 bool init_mount_settings(const struct disks *disks);
 /* Formats when the choice says so, mounts at /data, lets it grow, says what is wrong with it. */
@@ -76,21 +78,22 @@ void init_trial_note(struct init_trial *trial, bool is_good, int64_t now_us);
 _Noreturn void init_helper_be(enum init_helper helper, const struct init_config *config,
                               char *const *environment);
 
-/* ---- init_note.c: /data/last-exit ---- */
+/* ---- init_note.c: how the last run ended ---- */
 
 enum { INIT_NOTE_BYTES_MAX = 512 };
-/* Reads and tells how the last run ended; returns the newest time that the note shows, or 0. */
-int64_t init_note_tell(void);
-/* One line: time, then what happened. */
+/* Says it on the console; returns the newest time at which the disk was used, or 0. `data` is the
+ * disk at /data as it was before it was mounted, or NULL. */
+int64_t init_note_tell(const struct disk *data);
+/* The reason of an end, into /data/last-exit. */
 void init_note_write(const char *text);
 /* Out-of-memory kills so far. */
 uint64_t init_memory_kills(void);
 
 /* ---- init_panic.c: the kernel's last words ---- */
 
-/* Says on the console what the kernel of the run before said when it panicked, once. */
+/* Says on the console what the kernel of the run before said when it panicked. */
 void init_panic_tell(void);
-/* The same to /data/last-panic, when there was one. */
+/* The same to /data/last-panic, when there is something that was told and not kept. */
 void init_panic_keep(void);
 
 #endif

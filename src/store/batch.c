@@ -3,14 +3,23 @@
  * goes on while the disk works. The states are in internal.h; batch_main is the fiber, the rest is
  * the loop's side.
  *
- * A batch that wrote nothing commits nothing; its `done` still comes from store_batch_step.
- * A commit that fails ends the process: nothing of it was acknowledged.
+ * The first one after an opening arms the redo log before it begins: a store that is only read
+ * needs none. A batch that wrote nothing commits nothing; its `done` still comes from
+ * store_batch_step. A commit that fails ends the process: nothing of it was acknowledged.
  */
 #include "store/internal.h"
 
 #include "os/clock.h"
 
 /* ---- on the fiber ---- */
+
+static void redo_arm(struct store *store) {
+    MDB_envinfo info;
+    MDB_stat stat;
+    STORE_MUST(mdb_env_info(store->env, &info));
+    STORE_MUST(mdb_env_stat(store->env, &stat));
+    store_io_arm(&store->io, info.me_last_txnid, stat.ms_psize);
+}
 
 static MDB_txn *batch_txn_begin(struct store *store) {
     MDB_txn *txn = NULL;
@@ -42,6 +51,9 @@ static MDB_txn *batch_run(struct store *store, struct store_state *state) {
 
 static void batch_commit(struct store *store) {
     struct store_state state;
+    if (!store->io.redo.is_armed) {
+        redo_arm(store);
+    }
     MDB_txn *txn = batch_run(store, &state);
     if (store->tx.batch_writes == 0) {
         mdb_txn_abort(txn);

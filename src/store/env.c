@@ -2,9 +2,27 @@
  * Open and close. What store_open guarantees:
  *   - one writer per folder, by a lock on the folder;
  *   - a new store appears whole or not at all: it is built in data.new/, synced, and renamed;
- *   - the first thing a writer does is a commit. Were the last process's meta page only in the page
- *     cache (its sync failed and it ended), it is on disk now, before anybody is told of it;
- *   - tables and indexes are those of the program (migrate.c).
+ *   - tables and indexes are those of the program (migrate.c);
+ *   - when nothing of that is to be done, nothing is written: the redo log is armed by the first
+ *     batch (batch.c), and a store that never had one closes as it was opened.
+ *
+ * The last process may have ended because the disk refused a flush. Then the page cache has what
+ * the disk has not, and calls it clean. Why whoever reads it now is not told what a power cut could
+ * take back, and why arming may say that data.mdb is on the disk (redo.h):
+ *   - A store with a mark was not closed. The log has all entries behind the last flush of data.mdb
+ *     that succeeded. Recovery writes each of them again, its meta page at least, flushes, and only
+ *     then takes the mark away; should one of these fail, the store does not open.
+ *   - A store without a mark was closed, or recovered: data.mdb was flushed, with success, before
+ *     the mark went. A failed checkpoint leaves the mark, for it may be that very failure of which
+ *     the flush behind it is not told. A flush that fails behind the mark's removal puts it back.
+ *   - A new store, or a restored one, was flushed before it got its name. The flush of the name
+ *     itself may have failed; arming flushes the folder, before the first answer.
+ *   - One kind of commit has no entry: that of tables, indexes and migrations at an opening. LMDB
+ *     flushes its pages, and then writes and flushes the meta page; a process that was killed in
+ *     between can leave that meta page in the cache alone. A power cut takes the step back, and the
+ *     next opening does it again from the same records: nobody's write was in it. If a batch was
+ *     committed on top, its entry has a meta page of its own, and pages that refer to none but what
+ *     was flushed.
  */
 #include "store/internal.h"
 
@@ -263,19 +281,6 @@ static enum err env_open_prepared(struct store *store, const char *folder, const
     return err;
 }
 
-/* From here on a commit is one write and one flush. */
-static enum err redo_arm(struct store *store, const char **problem) {
-    MDB_envinfo info;
-    MDB_stat stat;
-    struct store_redo *redo = &store->io.redo;
-    STORE_MUST(mdb_env_info(store->env, &info));
-    STORE_MUST(mdb_env_stat(store->env, &stat));
-    *problem = store_file_problem();
-    redo->segment_bytes_max = store->options.redo_bytes_max;
-    return store_redo_arm(redo, store->folder, store->data_fd, info.me_last_txnid, stat.ms_psize,
-                          store->options.redo_bytes_start);
-}
-
 /* ---- first boot ---- */
 
 static enum err new_store_build(struct store *store, const char **problem) {
@@ -354,7 +359,6 @@ static enum err store_open_files(struct store *store, const char **problem) {
     if (err == ERR_OK && !store->options.is_read_only) {
         *problem = "no memory for the batch's stack, or no thread";
         err = store_batch_open(store);
-        err = err == ERR_OK ? redo_arm(store, problem) : err;
     }
     return err;
 }
@@ -373,12 +377,11 @@ enum err store_open(struct store **out, const struct store_options *options, con
     }
     store->options = *options;
     store->lock_fd = -1;
-    for (uint32_t index = 0; index < REDO_SEGMENTS; index += 1) {
-        store->io.redo.segments[index].fd = -1;
-    }
     options_default(&store->options);
     (void)snprintf(store->folder, sizeof store->folder, "%s", options->folder);
     store->options.folder = store->folder;
+    store_redo_init(&store->io.redo, store->folder, store->options.redo_bytes_start,
+                    store->options.redo_bytes_max);
     seal_key_take(store);
     for (uint32_t index = 0; index < options->table_count; index += 1) {
         table_init(store, options->tables[index]);

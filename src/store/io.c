@@ -20,23 +20,23 @@
  * bring no context. */
 static _Thread_local struct store_io *io_running;
 
-static _Thread_local char problem_text[STORE_PATH_BYTES + 128]; /* the checkpointer has its own */
+static _Thread_local char problem_text[STORE_PATH_BYTES + 128]; /* of each thread its own */
 
 /* ---- the observer of test builds ---- */
 
 #ifdef COFFER_TEST_BUILD
 static struct store_io_observer observer;
-static pthread_t observed; /* what the workers do is told when it is handed to them */
+/* A checkpoint is told when it is handed over and when it has come back, not while it runs. */
+static _Thread_local bool is_unobserved;
 
 void store_io_observe(struct store_io_observer new_observer) {
     observer = new_observer;
-    observed = pthread_self();
 }
 
 /* 0 = go on; otherwise *result is what the operation answers (errno set). For a cut write *bytes
  * becomes smaller and the operation goes on. */
 static bool io_is_vetoed(struct store_io_event event, size_t *bytes) {
-    if (observer.on_event == NULL || !pthread_equal(observed, pthread_self())) {
+    if (observer.on_event == NULL || is_unobserved) {
         return false;
     }
     int64_t verdict = observer.on_event(observer.ctx, &event);
@@ -76,6 +76,9 @@ static void job_run(void *ctx) {
 
 /* The mark says for good what needs no replay; so the other segment may be taken again. */
 static void checkpoint_run(void *ctx) {
+#ifdef COFFER_TEST_BUILD
+    is_unobserved = true; /* the checkpointer does nothing else */
+#endif
     struct store_io_checkpoint *checkpoint = ctx;
     struct redo_mark mark = redo_mark_make(checkpoint->salt, checkpoint->txnid);
     checkpoint->is_failed = fdatasync(checkpoint->data_fd) != 0 ||
@@ -96,8 +99,7 @@ enum err store_io_open(struct store_io *io, struct fiber *fiber, int data_fd, ui
     io->data_fd = data_fd;
     io->wait = STORE_IO_RUN;
     io->checkpoint.keep_free = keep_free;
-    enum err err = worker_start(&io->committer);
-    return err == ERR_OK ? worker_start(&io->checkpointer) : err;
+    return worker_start(&io->committer);
 }
 
 void store_io_close(struct store_io *io) {
@@ -181,6 +183,42 @@ static int job_vet(struct store_io_job *job) {
     (void)job;
 #endif
     return 0;
+}
+
+/* ---- arming, on the fiber ---- */
+
+struct arming {
+    struct store_io *io;
+    uint64_t txnid;
+    uint32_t page_bytes;
+    const char *problem; /* NULL = none */
+};
+
+static void arm_run(void *ctx) {
+    struct arming *arming = ctx;
+    struct store_io *io = arming->io;
+    if (store_redo_arm(&io->redo, io->data_fd, arming->txnid, arming->page_bytes) != ERR_OK) {
+        arming->problem = store_file_problem();
+    }
+}
+
+void store_io_arm(struct store_io *io, uint64_t txnid, uint32_t page_bytes) {
+    struct arming arming = {.io = io, .txnid = txnid, .page_bytes = page_bytes};
+    CHECK(io_running == io);
+    CHECK(!io->redo.is_armed);
+    if (worker_start(&io->checkpointer) != ERR_OK) {
+        panic_exit("store", "no thread for the checkpoints: allow the user more of them");
+    }
+    io_committer_wait(io, arm_run, &arming);
+    if (arming.problem != NULL) {
+        char text[STORE_PATH_BYTES + 256];
+        (void)snprintf(text, sizeof text,
+                       "the redo log cannot be armed (%s): see the disk, its space and the "
+                       "folder's rights; nothing was answered yet",
+                       arming.problem);
+        panic_exit("store", text);
+    }
+    CHECK(io->redo.is_armed);
 }
 
 /* ---- checkpoints, on the fiber ---- */
@@ -273,6 +311,9 @@ static ssize_t io_commit(struct store_io *io, const void *meta, size_t bytes, ui
         segment_switch(io);
     }
     bool is_entry = redo->is_taking;
+    if (!is_entry) {
+        checkpoint_take(io); /* of two flushes at a time only one is told of a failure */
+    }
     struct str entry = store_redo_entry(redo, meta);
     int log_fd = redo->segments[redo->active].fd;
     job->count = 0;
@@ -495,7 +536,12 @@ enum err store_file_read(int fd, void *data, size_t bytes, uint64_t offset) {
 enum err store_file_write(int fd, const void *data, size_t bytes, uint64_t offset) {
     size_t done = 0;
     while (done < bytes) {
-        ssize_t wrote = pwrite(fd, (const char *)data + done, bytes - done, (off_t)(offset + done));
+        const char *from = (const char *)data + done;
+        size_t part = bytes - done;
+        off_t to = (off_t)(offset + done);
+        bool is_vetoed = IO_VETO(&part, .op = STORE_OP_WRITE, .fd = fd, .data = from, .bytes = part,
+                                 .offset = to);
+        ssize_t wrote = is_vetoed ? -1 : pwrite(fd, from, part, to);
         if (wrote < 0 && errno == EINTR) {
             continue;
         }

@@ -9,7 +9,8 @@
  * yields meanwhile. Should a step fail, LMDB hears of it as the meta page's failure.
  *
  * The checkpointer brings data.mdb to the disk when one file of the log is full, and the committer
- * waits for it only when the other one is full, too.
+ * waits for it only when the other one is full, too. It starts when the log is armed; the committer
+ * is there from the start, because the loop watches its descriptor.
  *
  * Outside of the fiber every call is synchronous.
  *
@@ -73,13 +74,17 @@ struct store_io {
     struct store_redo redo;
 };
 
-/* Starts the threads. ERR_IO when the system refuses. The disk keeps `keep_free` bytes free when
+/* Starts the committer. ERR_IO when the system refuses. The disk keeps `keep_free` bytes free when
  * the log grows. */
 enum err store_io_open(struct store_io *io, struct fiber *fiber, int data_fd, uint64_t keep_free);
 /* The batch is idle. All that was committed is in data.mdb on the disk then, unless the disk
  * refuses: then the next start finds it in the log. */
 void store_io_close(struct store_io *io);
 void store_io_batch_start(struct store_io *io);
+/* Inside the fiber, before the first transaction: the committer arms the redo log (redo.h), and
+ * from then on a commit is one write and one flush. A failure ends the process: nothing was
+ * acknowledged. */
+void store_io_arm(struct store_io *io, uint64_t txnid, uint32_t page_bytes);
 /* Resumes the fiber for a slice. */
 void store_io_resume(struct store_io *io);
 /* True when the committer has answered (takes its event). */

@@ -4,10 +4,10 @@
  *   schema         schema version (migrate.c)
  *   seal           a sealed constant: proves that the seal key is the right one
  *   state          struct store_state, changes with every batch
- *   opened         how often it was opened for writing
  *   table:NAME     id and version of a table
  *   index:T.NAME   signature of an index; another one means: rebuild
- * Every value ends in a CRC-32 over name and value.
+ * Every value ends in a CRC-32 over name and value. Stores from before the redo log was armed late
+ * have a row "opened", too, which nobody reads.
  */
 #include "store/internal.h"
 

@@ -1,6 +1,7 @@
 /*
  * From what the store holds to what the program has: tables, schema version, indexes. Runs in the
- * first transaction of every open for writing; all of it is committed together or nothing.
+ * first transaction of every open for writing; all of it is committed together or nothing. Where
+ * they agree already nothing is put, and LMDB commits that without a write.
  */
 #include "store/internal.h"
 
@@ -107,14 +108,6 @@ static enum err state_load(struct store *store, MDB_txn *txn, bool is_new, const
         return store_problem(problem, ERR_CORRUPT, "the meta table is damaged", "");
     }
     return ERR_OK;
-}
-
-/* Proof that the newest meta page is on disk; see env.c. */
-static void opened_count(struct store *store, MDB_txn *txn) {
-    uint64_t opened = 0;
-    (void)store_meta_get(store, txn, "opened", &opened, sizeof opened);
-    opened += 1;
-    store_meta_put(store, txn, "opened", &opened, sizeof opened);
 }
 
 static enum err table_check(struct store *store, MDB_txn *txn, const struct table *row,
@@ -247,9 +240,6 @@ enum err store_migrate(struct store *store, MDB_txn *txn, const char **problem) 
     }
     if (err == ERR_OK) {
         err = store_indexes_prepare(store, txn, has_migrated, problem);
-    }
-    if (err == ERR_OK && !store->options.is_read_only) {
-        opened_count(store, txn);
     }
     return err;
 }

@@ -163,16 +163,28 @@ static uint32_t entry_pages_max(uint64_t segment_bytes, uint32_t page_bytes) {
     return (uint32_t)num_min_u64(bytes / page_bytes - 1, REDO_PAGES_MAX);
 }
 
-enum err store_redo_arm(struct store_redo *redo, const char *folder, int data_fd, uint64_t txnid,
-                        uint32_t page_bytes, uint64_t segment_bytes) {
+void store_redo_init(struct store_redo *redo, const char *folder, uint64_t segment_bytes,
+                     uint64_t segment_bytes_max) {
+    CHECK(!redo->is_armed);
+    CHECK(segment_bytes <= segment_bytes_max);
+    redo->folder = folder;
+    redo->segment_bytes = segment_bytes;
+    redo->segment_bytes_max = segment_bytes_max;
+    for (uint32_t index = 0; index < REDO_SEGMENTS; index += 1) {
+        redo->segments[index].fd = -1;
+    }
+}
+
+enum err store_redo_arm(struct store_redo *redo, int data_fd, uint64_t txnid, uint32_t page_bytes) {
     char path[STORE_PATH_BYTES];
     enum err err = ERR_OK;
+    CHECK(!redo->is_armed);
     for (uint32_t index = 0; index < REDO_SEGMENTS && err == ERR_OK; index += 1) {
-        redo_path(folder, index, path);
-        err = segment_open(&redo->segments[index], path, segment_bytes);
+        redo_path(redo->folder, index, path);
+        err = segment_open(&redo->segments[index], path, redo->segment_bytes);
     }
     if (err == ERR_OK) {
-        err = store_file_sync(folder);
+        err = store_file_sync(redo->folder); /* data.mdb's own entry may be as new */
     }
     random_bytes(&redo->salt, sizeof redo->salt); /* no older entry is of this log */
     if (err == ERR_OK) {
@@ -180,7 +192,7 @@ enum err store_redo_arm(struct store_redo *redo, const char *folder, int data_fd
         err = redo_mark(data_fd, page_bytes, &mark);
     }
     redo->page_bytes = page_bytes;
-    redo->entry_pages_max = entry_pages_max(segment_bytes, page_bytes);
+    redo->entry_pages_max = entry_pages_max(redo->segment_bytes, page_bytes);
     redo->txnid = txnid;
     redo->settled = txnid;
     redo->active = 0;
@@ -191,8 +203,9 @@ enum err store_redo_arm(struct store_redo *redo, const char *folder, int data_fd
 
 enum err store_redo_disarm(struct store_redo *redo, int data_fd) {
     redo->is_armed = false;
+    struct redo_mark mark = redo_mark_make(redo->salt, redo->txnid);
     enum err err = store_fd_sync(data_fd);
-    return err == ERR_OK ? redo_unmark(data_fd, redo->page_bytes) : err;
+    return err == ERR_OK ? redo_unmark(data_fd, redo->page_bytes, &mark) : err;
 }
 
 void store_redo_close(struct store_redo *redo) {

@@ -29,6 +29,12 @@
  * that was closed has no mark, and its log means nothing: other programs that know LMDB may write
  * to it, and data.mdb alone is the store.
  *
+ * The log is armed by the first batch after an opening: its files are laid out, then both meta
+ * pages get a mark with a new salt, and all of it is flushed. A store that is only read, however
+ * often it is opened, stays without a mark, and as it is on the disk. A power cut in the middle
+ * leaves no mark, one that no entry belongs to, or the one that was there before, whose log is
+ * still untouched: nothing is written over it until the new marks are on the disk.
+ *
  * Assumed of the disk, as by LMDB: a sector of 512 bytes is written whole or not at all.
  *
  * A flush that fails ends the process. The next one may find in the page cache what never got to
@@ -82,6 +88,8 @@ struct redo_segment {
 
 struct store_redo {
     bool is_armed;
+    const char *folder;
+    uint64_t segment_bytes; /* at first */
     uint32_t page_bytes;
     uint64_t salt;
     struct redo_segment segments[REDO_SEGMENTS];
@@ -117,15 +125,17 @@ void store_redo_committed(struct store_redo *redo, struct str entry, uint64_t tx
 
 /* ---- the files ---- */
 
+/* Not armed. `folder` must live as long as the log; the sizes are those of each file. */
+void store_redo_init(struct store_redo *redo, const char *folder, uint64_t segment_bytes,
+                     uint64_t segment_bytes_max);
 /* Before LMDB opens FOLDER/data.mdb: brings it to the last durable commit, flushed, and takes the
  * mark away. A read-only opener leaves that to the process that writes, if there is one (it holds
  * the folder's lock). ERR_IO; ERR_CORRUPT when the log is missing or damaged. A file that is no
  * LMDB environment is left to LMDB to complain about. */
 enum err store_redo_recover(const char *folder, bool is_read_only, const char **problem);
-/* Opens or makes the log's files, and marks data.mdb (all of it is on the disk already). `txnid` is
- * its newest transaction. */
-enum err store_redo_arm(struct store_redo *redo, const char *folder, int data_fd, uint64_t txnid,
-                        uint32_t page_bytes, uint64_t segment_bytes);
+/* Opens or makes the log's files, and marks data.mdb, whose newest transaction is `txnid` (why all
+ * of it is on the disk already: env.c). Blocks. */
+enum err store_redo_arm(struct store_redo *redo, int data_fd, uint64_t txnid, uint32_t page_bytes);
 /* data.mdb gets flushed and loses its mark. */
 enum err store_redo_disarm(struct store_redo *redo, int data_fd);
 void store_redo_close(struct store_redo *redo);

@@ -33,8 +33,10 @@ uint32_t redo_header_sum(struct redo_header header, struct str runs);
 /* "FOLDER/redo.N" */
 void redo_path(const char *folder, uint32_t segment, char path[STORE_PATH_BYTES]);
 struct redo_mark redo_mark_make(uint64_t salt, uint64_t txnid);
-/* Both meta pages get the mark / lose it; flushed. */
+/* Both meta pages get the mark; flushed. */
 enum err redo_mark(int data_fd, uint32_t page_bytes, const struct redo_mark *mark);
-enum err redo_unmark(int data_fd, uint32_t page_bytes);
+/* Both meta pages lose their mark; flushed. Should that fail, they get `mark` again: the disk may
+ * have one still, and the next process must not read in the page cache that there is none. */
+enum err redo_unmark(int data_fd, uint32_t page_bytes, const struct redo_mark *mark);
 
 #endif

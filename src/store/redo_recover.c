@@ -59,9 +59,13 @@ enum err redo_mark(int data_fd, uint32_t page_bytes, const struct redo_mark *mar
     return marks_write(data_fd, page_bytes, mark);
 }
 
-enum err redo_unmark(int data_fd, uint32_t page_bytes) {
+enum err redo_unmark(int data_fd, uint32_t page_bytes, const struct redo_mark *mark) {
     static const struct redo_mark none;
-    return marks_write(data_fd, page_bytes, &none);
+    enum err err = marks_write(data_fd, page_bytes, &none);
+    if (err != ERR_OK) {
+        (void)marks_write(data_fd, page_bytes, mark);
+    }
+    return err;
 }
 
 static enum err u32_read(int fd, uint64_t offset, uint32_t *value) {
@@ -87,7 +91,9 @@ static enum err meta_page_read(struct data_file *data, uint32_t slot) {
         memcmp(mark.magic, redo_magic, sizeof mark.magic) == 0 && mark.sum == mark_sum(&mark);
     if (is_mark && (!data->is_marked || mark.txnid > data->mark.txnid)) {
         data->is_marked = true;
-        data->mark = mark; /* they are of one log; a power cut may have left one behind */
+        /* A power cut may have left one behind, of an earlier checkpoint, or of a log before this
+         * one: then all that either asks for is on the disk. */
+        data->mark = mark;
     }
     return ERR_OK;
 }
@@ -182,15 +188,13 @@ static enum err run_write(int fd, int data_fd, uint64_t from, uint64_t to, uint6
     return err;
 }
 
-/* Pages and meta page of the entry, into data.mdb. */
+/* Pages and meta page of the entry, into data.mdb. One of kind OWN has no pages, because they are
+ * there; but its meta page may have got no further than the page cache. */
 static enum err entry_write(int fd, const struct data_file *data, const struct entry *entry) {
     uint32_t page_bytes = data->page_bytes;
     uint64_t from = entry->at + page_bytes;
     uint64_t page = 0;
     struct str runs = entry->runs;
-    if (entry->header.kind != REDO_PAGES) {
-        return ERR_OK;
-    }
     while (runs.len > 0) {
         uint64_t gap = 0;
         uint64_t count = 0;
@@ -324,7 +328,7 @@ static enum err log_recover(const char *folder, struct data_file *data, const ch
         store_fd_close(segments[index].fd);
     }
     err = err == ERR_OK ? store_fd_sync(data->fd) : err;
-    return err == ERR_OK ? redo_unmark(data->fd, data->page_bytes) : err;
+    return err == ERR_OK ? redo_unmark(data->fd, data->page_bytes, &data->mark) : err;
 }
 
 /* ---- before the store is opened ---- */

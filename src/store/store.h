@@ -120,7 +120,8 @@ struct store_options {
 
 /* A folder has one writer at a time: ERR_EXISTS when another process has it open for writing. On
  * failure *problem is a sentence for the log (constant or static memory). The tables' rows are
- * checked: a bad one is our own bug and ends the process. */
+ * checked: a bad one is our own bug and ends the process. Where there is nothing to recover, make
+ * or migrate, nothing is written; nor by store_close if no batch ran. */
 enum err store_open(struct store **store, const struct store_options *options,
                     const char **problem);
 /* No batch is running (CHECKed). NULL is allowed. */
@@ -228,8 +229,8 @@ typedef uint32_t (*store_batch_run)(struct store_tx *tx, void *ctx);
 typedef void (*store_batch_done)(void *ctx);
 
 /* CHECKs that no batch is running and no scan of the snapshot is open (the map may move). Runs up
- * to the first wait before it returns. ERR_STORE_FULL (and nothing done) when the disk or the map's
- * limit leaves no headroom for a batch of writes. */
+ * to the first wait before it returns; that of the first batch is before `run`. ERR_STORE_FULL (and
+ * nothing done) when the disk or the map's limit leaves no headroom for a batch of writes. */
 enum err store_batch_start(struct store *store, store_batch_run run, store_batch_done done,
                            void *ctx);
 bool store_batch_is_busy(const struct store *store);

@@ -1,7 +1,7 @@
 /*
  * Crash images: what may a power cut leave on the disk, and does the store stand it?
  *
- *     crash_images [--images N] [--batches N] [--seed S] [--canary ack|sync|trust]
+ *     crash_images [--images N] [--batches N] [--seed S] [--canary ack|sync|mark|trust]
  *
  * 1. Random batches run on a small store in memory (tmpfs). The observer of store/io.h writes down
  *    every write, every sync and every acknowledgement, in order.
@@ -14,8 +14,12 @@
  * Assumed of disks: a sector of 512 bytes is written whole or not at all. LMDB needs that: its meta
  * page has no checksum; but what it writes there are 120 bytes within the page's first sector.
  *
+ * The store is closed and opened again now and then, so that its first batch arms the log anew;
+ * some of the images must lie in the middle of that.
+ *
  * Canaries, which must fail: `ack` acknowledges a batch before its sync, `sync` forgets the syncs,
- * `trust` believes data.mdb without looking at the log.
+ * `mark` only that of the marks with which the log is armed, `trust` believes data.mdb without
+ * looking at the log.
  *
  * Images are checked in a child process, so that one that kills its reader is a finding too.
  */
@@ -307,6 +311,18 @@ static void entry_seen(const struct store_io_event *event) {
     }
 }
 
+/* A mark by which the log is armed; a checkpoint's marks come with CHECKPOINTED. */
+static bool is_arming(const struct event *event) {
+    return event->kind == EVENT_WRITE && event->file == DATA_FILE &&
+           event->offset % PAGE_BYTES == REDO_MARK_AT && event->data[0] != '\0';
+}
+
+static bool is_forgotten(enum file_name file, bool is_sync) {
+    return is_sync && (strcmp(canary, "sync") == 0 ||
+                       (strcmp(canary, "mark") == 0 && file == DATA_FILE && event_count > 0 &&
+                        is_arming(&events[event_count - 1])));
+}
+
 static int64_t on_event(void *ctx, const struct store_io_event *event) {
     static const enum event_kind kinds[] = {[STORE_OP_WRITE] = EVENT_WRITE,
                                             [STORE_OP_SYNC] = EVENT_SYNC,
@@ -323,7 +339,7 @@ static int64_t on_event(void *ctx, const struct store_io_event *event) {
     }
     enum file_name file = file_of(event->fd);
     bool is_sync = event->op == STORE_OP_SYNC || event->op == STORE_OP_CHECKPOINTED;
-    if (file == OTHER_FILE || (is_sync && strcmp(canary, "sync") == 0)) {
+    if (file == OTHER_FILE || is_forgotten(file, is_sync)) {
         return 0;
     }
     if (event->op == STORE_OP_WRITE && file != DATA_FILE && strcmp(canary, "ack") == 0) {
@@ -377,8 +393,8 @@ static void record(struct store_bench *bench, uint32_t batches) {
     }
     for (uint32_t index = 0; index < batches; index += 1) {
         batch_record(bench);
-        if (random_below(50) == 0) {
-            bench_reopen(bench); /* its first commit, and an empty cursor of the file's end */
+        if (random_below(20) == 0) {
+            bench_reopen(bench); /* the next batch arms the log again */
         }
     }
     store_io_observe((struct store_io_observer){0});
@@ -394,6 +410,7 @@ struct shared {
     uint64_t failed;
     uint64_t newer;  /* images that held a batch which was not acknowledged yet */
     uint64_t opened; /* that were also opened for writing */
+    uint64_t arming; /* that were taken while the log was being armed */
     uint64_t at_event;
 };
 
@@ -637,9 +654,11 @@ static void image_check(struct store_bench *bench, uint32_t at, uint64_t acked) 
         file_restore((enum file_name)file);
     }
     uint32_t checkpoint = checkpoint_maybe(at);
+    bool has_mark_pending = false;
     for (uint32_t index = 0; index < pending.count; index += 1) {
         const struct event *event = &events[pending.indexes[index]];
         newest = event->sequence > newest ? event->sequence : newest;
+        has_mark_pending = has_mark_pending || is_arming(event);
         bool is_there = event->file == DATA_FILE && pending.indexes[index] < checkpoint;
         if (!is_there && random_below(100) < tear) {
             image_write_torn(event);
@@ -651,6 +670,7 @@ static void image_check(struct store_bench *bench, uint32_t at, uint64_t acked) 
     shared->at_event = at;
     const char *problem = image_open_and_judge(bench, !is_written, acked, newest);
     shared->opened += is_written ? 1 : 0;
+    shared->arming += has_mark_pending ? 1 : 0;
     if (problem == NULL) {
         shared->passed += 1;
     } else {
@@ -766,8 +786,12 @@ int main(int argc, char **argv) {
     }
     bench_close(&bench);
     printf("%" PRIu64 " images, %" PRIu64 " with a batch not acknowledged yet, %" PRIu64
-           " written on\n",
-           shared->image, shared->newer, shared->opened);
+           " written on, %" PRIu64 " while the log was armed\n",
+           shared->image, shared->newer, shared->opened, shared->arming);
+    if (shared->arming == 0) {
+        printf("  FAILED: no image lies in the arming of the log\n");
+        shared->failed += 1;
+    }
     printf("%" PRIu64 " passed, %" PRIu64 " failed\n", shared->passed, shared->failed);
     return shared->failed == 0 && shared->passed > 0 ? 0 : 1;
 }

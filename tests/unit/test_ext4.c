@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <time.h>
 
 enum { MIB = 1024 * 1024 };
 
@@ -120,6 +121,43 @@ TEST(ext4_reads_what_mke2fs_wrote)
     EXPECT_EQ_INT(ext4_parse(head, &info), ERR_OK);
     EXPECT_EQ_STR(info.label, "exactly-16-bytes");
     EXPECT_EQ_UINT(info.bytes, 64 * MIB);
+    close(fd);
+    unlink(path);
+}
+
+static int debugfs_run(const char *request) {
+    const char *const arguments[] = {"debugfs", "-w", "-R", request, path, NULL};
+    return tool_run("/sbin/debugfs", arguments);
+}
+
+TEST(ext4_says_when_it_was_used_and_that_it_was_cut_off)
+{
+    uint8_t head[EXT4_HEAD_BYTES];
+    struct ext4_info info;
+    int64_t start_s = time(NULL);
+    int fd = image_make(64 * MIB);
+    REQUIRE(fd >= 0);
+    const char *const arguments[] = {"mke2fs", "-q", "-t", "ext4", "-O", "^metadata_csum",
+                                     path,     NULL};
+    EXPECT_EQ_INT(tool_run("/sbin/mke2fs", arguments), 0);
+    head_read(fd, head);
+    EXPECT_EQ_INT(ext4_parse(head, &info), ERR_OK);
+    EXPECT(!info.needs_recovery);
+    EXPECT_EQ_INT(info.mounted_us, 0);
+    EXPECT_EQ_INT(debugfs_run("set_super_value mtime @1789000000"), 0);
+    EXPECT_EQ_INT(debugfs_run("feature needs_recovery"), 0);
+    head_read(fd, head);
+    EXPECT_EQ_INT(ext4_parse(head, &info), ERR_OK);
+    EXPECT(info.needs_recovery);
+    EXPECT_EQ_INT(info.mounted_us, 1789000000000000);
+    EXPECT(info.written_us >= start_s * 1000000);
+    EXPECT(info.written_us <= (int64_t)time(NULL) * 1000000);
+    /* After 2106 (Documentation/filesystems/ext4/super.rst: s_mtime_hi). */
+    uint8_t high = 1;
+    EXPECT_EQ_INT(pwrite(fd, &high, 1, 1024 + 0x275), 1);
+    head_read(fd, head);
+    EXPECT_EQ_INT(ext4_parse(head, &info), ERR_OK);
+    EXPECT_EQ_INT(info.mounted_us, (1789000000 + (INT64_C(1) << 32)) * 1000000);
     close(fd);
     unlink(path);
 }

@@ -1,10 +1,12 @@
 /* The redo log: what an entry takes, and what is made of the log after a crash. The power cuts
  * themselves are in tests/crash. */
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
 #include "test.h"
 
+#include "os/panic.h"
 #include "store/internal.h"
 #include "store/redo_parts.h"
 #include "support/store_support.h"
@@ -188,7 +190,8 @@ static bool bench_begin(struct store_bench *bench) {
     struct store_options options = bench_options();
     options.redo_bytes_start = SEGMENT_BYTES;
     options.redo_bytes_max = SEGMENT_BYTES;
-    return bench_open_with(bench, NULL, options);
+    /* Where a flush costs nothing, if there is such a place: some tests open a hundred times. */
+    return bench_open_with(bench, access("/dev/shm", W_OK) == 0 ? "/dev/shm" : NULL, options);
 }
 
 static void bench_end(struct store_bench *bench) {
@@ -203,6 +206,7 @@ TEST(redo_log_holds_what_data_mdb_has_not_got)
     struct store_bench bench;
     enum err err = ERR_OK;
     REQUIRE(bench_begin(&bench));
+    commits_make(&bench, 9, 1); /* arms it */
     struct files files = files_load(bench.folder);
     commits_make(&bench, 1, 5);
     /* Nothing of five commits has reached data.mdb. */
@@ -365,6 +369,273 @@ TEST(redo_log_of_a_closed_store_means_nothing)
     bench_close(&bench);
 }
 
+/* ---- arming ---- */
+
+enum { MARKS = 2 };
+
+/* The marks in the meta pages of data.mdb. */
+static int marks_count(const struct store_bench *bench) {
+    struct files files = files_load(bench->folder);
+    int count = 0;
+    for (size_t slot = 0; slot < MARKS; slot += 1) {
+        const char *at = files.bytes[DATA_FILE] + slot * PAGE + REDO_MARK_AT;
+        count += memcmp(at, redo_magic, sizeof redo_magic) == 0 ? 1 : 0;
+    }
+    files_free(&files);
+    return count;
+}
+
+/* What the store does with its files, in order: L laid out, s sync, f entry of a folder, M mark,
+ * R entry of the log, w any other writes, c and C a checkpoint's begin and end. The n-th fails, or
+ * all from there on. */
+struct watch {
+    char seen[256];
+    uint32_t len;
+    uint32_t count;
+    uint32_t fail_at; /* 0 = none */
+    int64_t error;
+    bool is_gone;
+};
+
+static char event_letter(const struct store_io_event *event) {
+    static const char zeros[4 * PAGE];
+    switch (event->op) {
+    case STORE_OP_WRITE:
+        if (event->bytes == sizeof(struct redo_mark) && event->offset % PAGE == REDO_MARK_AT) {
+            return 'M';
+        }
+        if (memcmp(event->data, redo_magic, sizeof redo_magic) == 0) {
+            return 'R';
+        }
+        return event->bytes > sizeof zeros && memcmp(event->data, zeros, sizeof zeros) == 0 ? 'L'
+                                                                                            : 'w';
+    case STORE_OP_SYNC:
+        return 's';
+    case STORE_OP_CHECKPOINT:
+        return 'c';
+    case STORE_OP_CHECKPOINTED:
+        return 'C';
+    case STORE_OP_ENTRY:
+        break;
+    }
+    return 'f';
+}
+
+static int64_t on_event(void *ctx, const struct store_io_event *event) {
+    struct watch *watch = ctx;
+    char letter = event_letter(event);
+    bool is_more = letter == 'w' && watch->len > 0 && watch->seen[watch->len - 1] == 'w';
+    if (!is_more && watch->len < sizeof watch->seen - 1) {
+        watch->seen[watch->len] = letter;
+        watch->len += 1;
+    }
+    watch->count += 1;
+    bool is_due = watch->is_gone ? watch->count >= watch->fail_at : watch->count == watch->fail_at;
+    return watch->fail_at != 0 && is_due ? -watch->error : 0;
+}
+
+static void watch_begin(struct watch *watch) {
+    store_io_observe((struct store_io_observer){.on_event = on_event, .ctx = watch});
+}
+
+static void watch_end(void) {
+    store_io_observe((struct store_io_observer){0});
+}
+
+struct times {
+    struct timespec changed[FILES + 1];
+    struct timespec touched[FILES + 1];
+};
+
+static struct times times_of(const struct store_bench *bench) {
+    struct times times = {0};
+    for (int index = 0; index <= FILES; index += 1) {
+        struct stat status;
+        char path[512];
+        (void)snprintf(path, sizeof path, "%s/%s", bench->folder,
+                       index == FILES ? "." : file_names[index]);
+        EXPECT(stat(path, &status) == 0);
+        times.changed[index] = status.st_mtim;
+        times.touched[index] = status.st_ctim;
+    }
+    return times;
+}
+
+TEST(redo_store_that_is_only_read_stays_as_it_was)
+{
+    struct store_bench bench;
+    struct watch watch = {0};
+    struct item item;
+    REQUIRE(bench_begin(&bench));
+    commits_make(&bench, 1, 3);
+    uint64_t sequence = sequence_of(&bench);
+    store_close(bench.store);
+    bench.store = NULL;
+    struct files before = files_load(bench.folder);
+    struct times times_before = times_of(&bench);
+    watch_begin(&watch);
+    for (int round = 0; round < 3; round += 1) {
+        const char *problem = NULL;
+        REQUIRE(store_open(&bench.store, &bench.options, &problem) == ERR_OK);
+        EXPECT_EQ_INT(sequence_of(&bench), sequence);
+        if (round > 0) {
+            EXPECT(bench_get(&bench, id_from_number(2), &item) == ERR_OK);
+            EXPECT(store_fsck(bench.store, NULL, NULL) == ERR_OK);
+        }
+        EXPECT(!bench.store->io.redo.is_armed);
+        EXPECT(!bench.store->io.checkpointer.is_running);
+        store_close(bench.store);
+        bench.store = NULL;
+    }
+    watch_end();
+    EXPECT_EQ_STR(watch.seen, "fff"); /* each opening's mkdir, which finds the folder there */
+    struct files after = files_load(bench.folder);
+    struct times times_after = times_of(&bench);
+    for (int index = 0; index < FILES; index += 1) {
+        EXPECT_EQ_UINT(after.counts[index], before.counts[index]);
+        EXPECT(memcmp(after.bytes[index], before.bytes[index], before.counts[index]) == 0);
+    }
+    EXPECT(memcmp(&times_after, &times_before, sizeof times_after) == 0);
+    files_free(&before);
+    files_free(&after);
+    bench_end(&bench);
+}
+
+static uint32_t nothing_run(struct store_tx *tx, void *ctx) {
+    (void)tx;
+    (void)ctx;
+    return 0;
+}
+
+TEST(redo_log_is_armed_by_the_first_batch)
+{
+    static const char arming[] = "LLsLLs" /* both files, */
+                                 "s"      /* the folder, */
+                                 "MMs";   /* both meta pages */
+    struct store_bench bench;
+    struct watch watch = {0};
+    char path[512];
+    REQUIRE(bench_begin(&bench));
+    (void)snprintf(path, sizeof path, "%s/redo.0", bench.folder);
+    EXPECT(access(path, F_OK) != 0); /* a new store has no log yet */
+    watch_begin(&watch);
+    bench_batch(&bench, nothing_run, NULL);
+    EXPECT_EQ_STR(watch.seen, arming);
+    EXPECT(bench.store->io.redo.is_armed);
+    EXPECT_EQ_INT(marks_count(&bench), MARKS);
+    commits_make(&bench, 1, 1);
+    watch_end();
+    EXPECT(strncmp(watch.seen + strlen(arming), "Rsw", 3) == 0);
+    bench_reopen(&bench);
+    EXPECT_EQ_INT(marks_count(&bench), 0);
+    watch = (struct watch){0};
+    watch_begin(&watch);
+    commits_make(&bench, 2, 1);
+    watch_end();
+    EXPECT(strncmp(watch.seen, "sMMsRsw", 7) == 0); /* the files are laid out already */
+    bench_end(&bench);
+}
+
+/* Opens the store, and puts one item while the n-th operation behind the opening fails. The child
+ * ends with 0 if it was told that the item is durable. */
+static int arming_child(const struct store_bench *bench, const struct watch *how) {
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        struct store_bench own = *bench;
+        struct watch watch = *how;
+        const char *problem = NULL;
+        int null = open("/dev/null", O_WRONLY);
+        (void)dup2(null, STDERR_FILENO);
+        if (store_open(&own.store, &own.options, &problem) != ERR_OK) {
+            _exit(1);
+        }
+        watch_begin(&watch);
+        commits_make(&own, 7, 1);
+        _exit(0);
+    }
+    int status = 0;
+    EXPECT(waitpid(child, &status, 0) == child && WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+/* Nothing of the child's write is there; the store is whole and takes it now. */
+static void arming_aftermath(struct store_bench *bench) {
+    const char *problem = NULL;
+    struct item item;
+    REQUIRE(store_open(&bench->store, &bench->options, &problem) == ERR_OK);
+    EXPECT_EQ_INT(sequence_of(bench), 0);
+    EXPECT(bench_get(bench, id_from_number(7), &item) == ERR_NOT_FOUND);
+    EXPECT(store_fsck(bench->store, NULL, NULL) == ERR_OK);
+    commits_make(bench, 7, 1);
+    EXPECT(bench_get(bench, id_from_number(7), &item) == ERR_OK);
+    bench_reopen(bench);
+    EXPECT(store_fsck(bench->store, NULL, NULL) == ERR_OK);
+    EXPECT_EQ_INT(sequence_of(bench), 1);
+}
+
+TEST(redo_log_that_cannot_be_armed_ends_the_process_before_any_answer)
+{
+    enum { STEPS = 10 }; /* see the test before; behind them is the log's entry */
+    static const int64_t errors[] = {EIO, ENOSPC};
+    for (uint32_t step = 1; step <= STEPS; step += 1) {
+        for (uint32_t round = 0; round < 2 * COUNT_OF(errors); round += 1) {
+            struct store_bench bench;
+            struct watch how = {.fail_at = step,
+                                .error = errors[round % COUNT_OF(errors)],
+                                .is_gone = round >= COUNT_OF(errors)};
+            REQUIRE(bench_begin(&bench));
+            store_close(bench.store);
+            bench.store = NULL;
+            EXPECT_EQ_INT(arming_child(&bench, &how), PANIC_EXIT_CODE);
+            arming_aftermath(&bench);
+            bench_end(&bench);
+        }
+    }
+    struct store_bench bench;
+    REQUIRE(bench_begin(&bench));
+    store_close(bench.store);
+    bench.store = NULL;
+    char path[512];
+    (void)snprintf(path, sizeof path, "%s/redo.1", bench.folder);
+    REQUIRE(mkdir(path, 0700) == 0); /* no file at all */
+    EXPECT_EQ_INT(arming_child(&bench, &(struct watch){0}), PANIC_EXIT_CODE);
+    REQUIRE(rmdir(path) == 0);
+    arming_aftermath(&bench);
+    bench_end(&bench);
+}
+
+TEST(redo_mark_that_cannot_be_taken_away_is_put_back)
+{
+    enum { STEPS = 4 }; /* flush, both marks, flush */
+    for (uint32_t step = 1; step <= STEPS; step += 1) {
+        struct store_bench bench;
+        struct watch watch = {.fail_at = step, .error = EIO};
+        const char *problem = NULL;
+        REQUIRE(bench_begin(&bench));
+        commits_make(&bench, 1, 3);
+        uint64_t sequence = sequence_of(&bench);
+        watch_begin(&watch);
+        store_close(bench.store);
+        bench.store = NULL;
+        watch_end();
+        EXPECT(strncmp(watch.seen, "sMMs", step) == 0);
+        EXPECT_EQ_INT(marks_count(&bench), MARKS);
+        /* Recovery that meets the same refuses to go on, and keeps the mark, too. */
+        enum err err = ERR_IO;
+        for (uint32_t operation = 1; err != ERR_OK; operation += 1) {
+            watch = (struct watch){.fail_at = operation, .error = EIO};
+            watch_begin(&watch);
+            err = store_open(&bench.store, &bench.options, &problem);
+            watch_end();
+            EXPECT_EQ_INT(marks_count(&bench), err == ERR_OK ? 0 : MARKS);
+        }
+        EXPECT(watch.count >= STEPS);
+        EXPECT_EQ_INT(sequence_of(&bench), sequence);
+        bench_end(&bench);
+    }
+}
+
 /* ---- segments ---- */
 
 static uint32_t many_put(struct store_tx *tx, void *ctx) {
@@ -386,12 +657,39 @@ TEST(redo_transaction_that_is_too_large_goes_its_own_way)
     enum err err = ERR_OK;
     REQUIRE(bench_begin(&bench));
     commits_make(&bench, 1, 3);
+    struct files before = files_load(bench.folder);
     bench_batch(&bench, many_put, &bench);
     EXPECT(!bench.store->io.redo.is_taking);
-    commits_make(&bench, 10, 3);
+    /* Its meta page may have got no further than the page cache when its flush failed. */
     struct files files = files_load(bench.folder);
+    size_t meta = (bench.store->io.redo.txnid & 1) * PAGE;
+    memcpy(files.bytes[DATA_FILE] + meta, before.bytes[DATA_FILE] + meta, REDO_MARK_AT);
+    EXPECT_EQ_INT(killed_open(&bench, &files, false, &err), sequence_of(&bench));
+    files_free(&before);
+    files_free(&files);
+    commits_make(&bench, 10, 3);
+    files = files_load(bench.folder);
     EXPECT_EQ_INT(killed_open(&bench, &files, false, &err), sequence_of(&bench));
     files_free(&files);
+    bench_end(&bench);
+}
+
+/* Of two flushes of a file at a time the kernel tells only one that a page was not written. */
+TEST(redo_transaction_of_its_own_does_not_flush_beside_a_checkpoint)
+{
+    struct store_bench bench;
+    struct watch watch = {0};
+    REQUIRE(bench_begin(&bench));
+    watch_begin(&watch);
+    for (uint64_t number = 1; strchr(watch.seen, 'c') == NULL; number += 1) {
+        watch = (struct watch){0};
+        commits_make(&bench, number, 1);
+    }
+    EXPECT(strchr(watch.seen, 'C') == NULL); /* it is running, or nobody has asked yet */
+    watch = (struct watch){0};
+    bench_batch(&bench, many_put, &bench);
+    watch_end();
+    EXPECT_EQ_STR(watch.seen, "wCsRsws");
     bench_end(&bench);
 }
 
