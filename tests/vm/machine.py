@@ -1,7 +1,10 @@
 """A virtual machine of the appliance: starts QEMU through qemu/machine, reads the console, talks to
-the server inside through a forwarded port, stops it in the ways a machine can stop."""
+the server inside through a forwarded port or a tap device, stops it in the ways a machine can stop.
+"""
 
 import atexit
+import contextlib
+import ctypes
 import http.client
 import json
 import os
@@ -17,6 +20,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 sys.path.insert(0, os.path.join(ROOT, 'tests', 'http'))
 
 from client import Client  # noqa: E402
+from harness import Skipped  # noqa: E402
 from server import free_port  # noqa: E402
 
 IMAGE = os.environ.get('COFFER_IMAGE') or os.path.join(ROOT, 'build', 'image')
@@ -24,6 +28,9 @@ INITRD = os.path.abspath(os.environ.get('COFFER_INITRD') or os.path.join(IMAGE, 
 BOOT_SECONDS_MAX = 120  # a hundred times the usual: the machine may be busy
 STOP_SECONDS_MAX = 60
 PASSWORD = 'Correct-Horse-42-Battery'
+CLONE_NEWNET = 0x40000000  # as in <sched.h>; Python calls unshare(2) and setns(2) from 3.12 on
+# The host's end of the cable to the guest is a tap device.
+TAP, TAP_OURS, TAP_GUEST = 'tap0', '10.91.0.1/24', '10.91.0.2/24'
 
 # The certificate is the machine's own. Made once: it takes as long as the answer does.
 trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -47,20 +54,50 @@ def kill_forgotten():
 atexit.register(kill_forgotten)
 
 
+def _permitted(*command):
+    if not shutil.which(command[0]):
+        raise Skipped(f'no {command[0]} on this machine')
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Skipped(f'{" ".join(command)}: {done.stderr.strip()}')
+
+
+@contextlib.contextmanager
+def own_network():
+    """Inside, this process and what it starts are in a network namespace with a tap device; both
+    are gone afterwards. For a machine with `is_tapped`: QEMU's own network takes minutes for
+    thousands of connections."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with open('/proc/self/ns/net', 'rb') as before:
+        if libc.unshare(CLONE_NEWNET) != 0:
+            raise Skipped(f'a network namespace: {os.strerror(ctypes.get_errno())}')
+        try:
+            _permitted('ip', 'tuntap', 'add', TAP, 'mode', 'tap')
+            _permitted('ip', 'addr', 'add', TAP_OURS, 'dev', TAP)
+            _permitted('ip', 'link', 'set', TAP, 'up')
+            yield
+        finally:
+            if libc.setns(before.fileno(), CLONE_NEWNET) != 0:
+                raise OSError(ctypes.get_errno(), 'the way back from the network namespace')
+
+
 class Machine:
-    """One guest at a time over one data disk. `kind` is qemu/machine's --machine."""
+    """One guest at a time over one data disk. `kind` is qemu/machine's --machine. With
+    `is_tapped` it is at the other end of own_network()'s cable, and is started inside."""
 
     def __init__(self, kind='microvm', kernel=None, initrd=None, boot=None, memory=128, append='',
-                 data_mib=1024, is_counting=False, extra=()):
+                 data_mib=1024, is_counting=False, is_tapped=False, extra=()):
         self.folder = tempfile.mkdtemp(prefix='coffer-vm-')
-        self.port = free_port()
+        self.host = TAP_GUEST.split('/')[0] if is_tapped else '127.0.0.1'
+        self.port = 443 if is_tapped else free_port()
         self.kind = kind
         self.boot = boot
         self.kernel = kernel or (None if boot else image('vmlinux'))
         self.initrd = initrd or (None if boot else INITRD)
         self.memory = memory
-        self.append = append
+        self.append = append + (f' coffer.ip={TAP_GUEST}' if is_tapped else '')
         self.is_counting = is_counting
+        self.is_tapped = is_tapped
         self.extra = list(extra)
         self.data = None
         if data_mib:
@@ -79,7 +116,8 @@ class Machine:
         options = {
             '--machine': self.kind, '--kernel': self.kernel, '--initrd': self.initrd,
             '--boot': self.boot, '--data': self.data, '--memory': str(self.memory),
-            '--forward': f'{self.port}:443', '--qmp': self.path('qmp'),
+            '--forward': None if self.is_tapped else f'{self.port}:443',
+            '--tap': TAP if self.is_tapped else None, '--qmp': self.path('qmp'),
             '--append': self.append and self.kernel and self.append,
             '--vars': self.path('vars.fd') if self.kind == 'uefi' else None,
         }
@@ -174,7 +212,7 @@ class Machine:
     # ---- talking ----
 
     def client(self, token=None):
-        client = Client('127.0.0.1', self.port, token=token)
+        client = Client(self.host, self.port, token=token)
         self.clients.append(client)
         return client
 
@@ -185,7 +223,7 @@ class Machine:
 
     def serves(self):
         """Is /health answered with 200? QEMU takes connections before the guest does."""
-        connection = http.client.HTTPSConnection('127.0.0.1', self.port, timeout=10,
+        connection = http.client.HTTPSConnection(self.host, self.port, timeout=10,
                                                  context=trusting)
         try:
             connection.request('GET', '/health')
