@@ -1,6 +1,8 @@
 /* A thread for the disk; see worker.h. */
 #include "os/worker.h"
 
+#include "os/panic.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -37,61 +39,68 @@ static void *worker_main(void *ctx) {
     }
 }
 
-static bool thread_start(struct worker *worker) {
+static bool thread_create(struct worker *worker, pthread_t *thread) {
     enum { STACK_BYTES = 256 * 1024 };
-    sigset_t all;
-    sigset_t before;
     pthread_attr_t attributes;
-    pthread_t thread;
     if (pthread_attr_init(&attributes) != 0) {
         return false;
     }
+    bool is_created = pthread_attr_setstacksize(&attributes, STACK_BYTES) == 0 &&
+                      pthread_create(thread, &attributes, worker_main, worker) == 0;
+    (void)pthread_attr_destroy(&attributes);
+    return is_created;
+}
+
+static void thread_start(struct worker *worker) {
+    sigset_t all;
+    sigset_t before;
+    pthread_t thread;
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    bool is_started = pthread_attr_setstacksize(&attributes, STACK_BYTES) == 0 &&
-                      pthread_create(&thread, &attributes, worker_main, worker) == 0;
+    worker->is_running = thread_create(worker, &thread);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    (void)pthread_attr_destroy(&attributes);
-    if (is_started) {
-        _Static_assert(sizeof thread == sizeof worker->thread, "pthread_t is a word");
-        memcpy(&worker->thread, &thread, sizeof thread);
+    if (!worker->is_running) {
+        panic_exit("worker", "no thread to wait for the disk: allow this user more of them");
     }
-    return is_started;
+    _Static_assert(sizeof thread == sizeof worker->thread, "pthread_t is a word");
+    memcpy(&worker->thread, &thread, sizeof thread);
 }
 
-static void events_close(struct worker *worker) {
-    (void)close(worker->ask_fd);
-    (void)close(worker->done_fd);
-}
-
-enum err worker_start(struct worker *worker) {
-    CHECK(!worker->is_running);
+enum err worker_open(struct worker *worker) {
+    CHECK(!worker->is_open);
     *worker = (struct worker){.ask_fd = eventfd(0, EFD_CLOEXEC),
                               .done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
-    worker->is_running = worker->ask_fd >= 0 && worker->done_fd >= 0 && thread_start(worker);
-    if (!worker->is_running) {
-        events_close(worker);
-        return ERR_IO;
+    worker->is_open = worker->ask_fd >= 0 && worker->done_fd >= 0;
+    if (!worker->is_open) {
+        (void)close(worker->ask_fd);
+        (void)close(worker->done_fd);
     }
-    return ERR_OK;
+    return worker->is_open ? ERR_OK : ERR_IO;
 }
 
-void worker_stop(struct worker *worker) {
+void worker_close(struct worker *worker) {
     pthread_t thread;
-    if (!worker->is_running) {
+    if (!worker->is_open) {
         return;
     }
-    memcpy(&thread, &worker->thread, sizeof thread);
-    worker->is_stopping = true;
-    atomic_thread_fence(memory_order_release);
-    event_post(worker->ask_fd);
-    (void)pthread_join(thread, NULL);
-    events_close(worker);
+    if (worker->is_running) {
+        memcpy(&thread, &worker->thread, sizeof thread);
+        worker->is_stopping = true;
+        atomic_thread_fence(memory_order_release);
+        event_post(worker->ask_fd);
+        (void)pthread_join(thread, NULL);
+    }
+    (void)close(worker->ask_fd);
+    (void)close(worker->done_fd);
     worker->is_running = false;
+    worker->is_open = false;
 }
 
 void worker_ask(struct worker *worker, void (*job)(void *ctx), void *ctx) {
-    CHECK(worker->is_running && !worker->is_asked);
+    CHECK(worker->is_open && !worker->is_asked);
+    if (!worker->is_running) {
+        thread_start(worker);
+    }
     worker->job = job;
     worker->ctx = ctx;
     worker->is_asked = true;

@@ -357,7 +357,7 @@ static enum err store_open_files(struct store *store, const char **problem) {
         err = env_open_prepared(store, store->folder, problem);
     }
     if (err == ERR_OK && !store->options.is_read_only) {
-        *problem = "no memory for the batch's stack, or no thread";
+        *problem = "no memory for the batch's stack, or no descriptors";
         err = store_batch_open(store);
     }
     return err;

@@ -94,12 +94,13 @@ static void checkpoint_wait_run(void *ctx) {
 
 enum err store_io_open(struct store_io *io, struct fiber *fiber, int data_fd, uint64_t keep_free) {
     CHECK(fiber != NULL);
-    CHECK(!io->committer.is_running);
+    CHECK(!io->committer.is_open);
     io->fiber = fiber;
     io->data_fd = data_fd;
     io->wait = STORE_IO_RUN;
     io->checkpoint.keep_free = keep_free;
-    return worker_start(&io->committer);
+    enum err err = worker_open(&io->committer);
+    return err == ERR_OK ? worker_open(&io->checkpointer) : err;
 }
 
 void store_io_close(struct store_io *io) {
@@ -108,8 +109,8 @@ void store_io_close(struct store_io *io) {
         worker_wait(&io->checkpointer);
     }
     bool is_whole = !worker_is_done(&io->checkpointer) || !io->checkpoint.is_failed;
-    worker_stop(&io->committer);
-    worker_stop(&io->checkpointer);
+    worker_close(&io->committer);
+    worker_close(&io->checkpointer);
     if (io->redo.is_armed && is_whole) {
         (void)store_redo_disarm(&io->redo, io->data_fd); /* or the next start replays the log */
     }
@@ -206,9 +207,6 @@ void store_io_arm(struct store_io *io, uint64_t txnid, uint32_t page_bytes) {
     struct arming arming = {.io = io, .txnid = txnid, .page_bytes = page_bytes};
     CHECK(io_running == io);
     CHECK(!io->redo.is_armed);
-    if (worker_start(&io->checkpointer) != ERR_OK) {
-        panic_exit("store", "no thread for the checkpoints: allow the user more of them");
-    }
     io_committer_wait(io, arm_run, &arming);
     if (arming.problem != NULL) {
         char text[STORE_PATH_BYTES + 256];

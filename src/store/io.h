@@ -9,8 +9,7 @@
  * yields meanwhile. Should a step fail, LMDB hears of it as the meta page's failure.
  *
  * The checkpointer brings data.mdb to the disk when one file of the log is full, and the committer
- * waits for it only when the other one is full, too. It starts when the log is armed; the committer
- * is there from the start, because the loop watches its descriptor.
+ * waits for it only when the other one is full, too.
  *
  * Outside of the fiber every call is synchronous.
  *
@@ -74,7 +73,7 @@ struct store_io {
     struct store_redo redo;
 };
 
-/* Starts the committer. ERR_IO when the system refuses. The disk keeps `keep_free` bytes free when
+/* ERR_IO when the system has no descriptors left. The disk keeps `keep_free` bytes free when
  * the log grows. */
 enum err store_io_open(struct store_io *io, struct fiber *fiber, int data_fd, uint64_t keep_free);
 /* The batch is idle. All that was committed is in data.mdb on the disk then, unless the disk
