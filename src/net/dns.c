@@ -512,7 +512,6 @@ enum err dns_open(struct dns **out, struct loop *loop, const struct dns_options 
                   const char **problem) {
     struct dns *dns = &the_dns;
     CHECK(dns->loop == NULL);
-    memset(dns, 0, sizeof *dns);
     if (!dns_servers_parse_list(options->resolvers, &dns->servers)) {
         *problem = "net.resolvers must be up to three addresses with commas between them, each "
                    "perhaps with a port: 192.0.2.1,[2001:db8::1]:53";
@@ -533,5 +532,5 @@ void dns_close(struct dns *dns) {
             dns_cancel(dns, dns->slots[index].request);
         }
     }
-    dns->loop = NULL;
+    memset(dns, 0, sizeof *dns); /* here, and not at each start: that would take all its memory */
 }

@@ -34,7 +34,6 @@ static const struct mount_row mounts[] = {
     {"/sys", "sysfs", SAFE, NULL},
     {"/dev", "devtmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755"},
     {"/run", "tmpfs", SAFE, "mode=0755,size=8m"},
-    {"/tmp", "tmpfs", SAFE, "mode=1777,size=8m"},
 };
 
 /* ---- the system ---- */
