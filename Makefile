@@ -218,8 +218,13 @@ LINK_FLAGS   = -nostdlib -static-pie \
                -Wl,-static,-pie,--no-dynamic-linker,-z,text,-z,relro,-z,now,-z,noexecstack \
                -Wl,--gc-sections,--build-id=none
 
+# The program runs on kernels with pages of 4 and of 64 KiB; its parts need not end at the latter, which
+# would put up to 64 KiB of zeros into the file.
+arm64_LINK_FLAGS       := -Wl,-z,common-page-size=4096
+arm64-plain_LINK_FLAGS := $(arm64_LINK_FLAGS)
+
 # $(call product_link,FLAVOUR,PROGRAM,OBJECTS)
-product_link = $($(1)_CC) $(LINK_FLAGS) -o $(2) $($(1)_MUSL)/rcrt1.o $($(1)_MUSL)/crti.o \
+product_link = $($(1)_CC) $(LINK_FLAGS) $($(1)_LINK_FLAGS) -o $(2) $($(1)_MUSL)/rcrt1.o $($(1)_MUSL)/crti.o \
   $(call GCC_FILE,$(1),crtbeginS.o) $(3) -Wl,--start-group $($(1)_VENDOR) -lc \
   $(call GCC_FILE,$(1),libgcc.a) $(call GCC_FILE,$(1),libgcc_eh.a) -Wl,--end-group \
   $(call GCC_FILE,$(1),crtendS.o) $($(1)_MUSL)/crtn.o
