@@ -218,9 +218,10 @@ LINK_FLAGS   = -nostdlib -static-pie \
                -Wl,-static,-pie,--no-dynamic-linker,-z,text,-z,relro,-z,now,-z,noexecstack \
                -Wl,--gc-sections,--build-id=none
 
-# The program runs on kernels with pages of 4 and of 64 KiB; its parts need not end at the latter, which
-# would put up to 64 KiB of zeros into the file.
-arm64_LINK_FLAGS       := -Wl,-z,common-page-size=4096
+# The program runs on kernels with pages of 4 and of 64 KiB. A part that becomes read-only after the
+# relocations would have to end at one of the latter, with up to 64 KiB of zeros in the file before it,
+# and for nothing: musl's start of a static program leaves it writable on every architecture.
+arm64_LINK_FLAGS       := -Wl,-z,norelro
 arm64-plain_LINK_FLAGS := $(arm64_LINK_FLAGS)
 
 # $(call product_link,FLAVOUR,PROGRAM,OBJECTS)
