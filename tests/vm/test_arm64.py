@@ -136,7 +136,7 @@ def test_store_model_and_crash_images():
 
 # ---- the table of system calls ----
 
-LOAD, IF_EQUAL, IF_BITS, RETURN = 0x20, 0x15, 0x45, 0x06
+LOAD, IF_EQUAL, IF_FROM, IF_BITS, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 ALLOWED, REFUSED, NOT_KNOWN, KILLED = 0x7fff0000, 0x00050001, 0x00050026, 0x80000000
 AARCH64, X86_64 = 0xc00000b7, 0xc000003e
 CLONE_THREAD, PROT_EXEC, AF_UNIX, AF_INET, AF_INET6, AF_NETLINK = 0x10000, 4, 1, 2, 10, 16
@@ -161,6 +161,8 @@ class Filter:
                 value = words[operand]
             elif code == IF_EQUAL:
                 at += if_true if value == operand else if_false
+            elif code == IF_FROM:
+                at += if_true if value >= operand else if_false
             elif code == IF_BITS:
                 at += if_true if value & operand else if_false
             else:
