@@ -286,9 +286,11 @@ def fetch_ended(client):
 def under_way(machine):
     """True when it installs or tries, false when it serves and has nothing to do."""
     def decided():
+        is_serving = machine.serves() and is_idle(machine)
+        # Behind the question, which waits for a machine that is still starting.
         if re.search('waits for its installation|is on trial', machine.console()):
             return 'under way'
-        return 'idle' if machine.serves() and is_idle(machine) else None
+        return 'idle' if is_serving else None
     return harness.wait_until(decided, 'serves or installs', STEP_SECONDS_MAX) == 'under way'
 
 
