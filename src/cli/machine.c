@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypto/secret.h"
 #include "os/files.h"
 #include "os/init.h"
 #include "os/init_config.h"
@@ -87,6 +88,7 @@ static void seal_key_take(struct cli_options *options) {
     struct str key = init_config_get(&config, "seal-key");
     if (!str_is_none(key)) {
         (void)snprintf(memory, sizeof(memory), "%.*s", STR_ARG(key));
+        crypto_wipe((void *)(uintptr_t)key.data, key.len); /* in `config`, which is ours */
         options->seal_key_hex = memory;
     }
 }
