@@ -109,7 +109,6 @@ bool cli_key_load(const struct cli_options *options, bool may_make, struct store
     struct str contents;
     if (options->seal_key_hex != NULL) {
         bool is_good = key_parse(str_from_c(options->seal_key_hex), key);
-        crypto_wipe((void *)(uintptr_t)options->seal_key_hex, strlen(options->seal_key_hex));
         if (!is_good) {
             cli_fail("COFFER_SEAL_KEY must be 64 hex digits");
         }

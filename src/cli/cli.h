@@ -18,7 +18,7 @@ struct cli_options {
     uint32_t listen_count;
     const char *words[CLI_WORDS_MAX]; /* what follows the subcommand, flags left out */
     uint32_t word_count;
-    const char *seal_key_hex;  /* from the environment, or NULL; cli_key_load wipes it */
+    char *seal_key_hex;        /* from the environment or the machine's settings, or NULL */
     bool is_machine;           /* the child of our own PID 1 */
     bool has_slots;            /* PID 1 can install updates */
     struct settings *settings; /* all sources merged */

@@ -17,6 +17,7 @@
 #include "cli/cli.h"
 #include "cli/identity.h"
 #include "cli/machine.h"
+#include "crypto/secret.h"
 #include "domain/appliance/appliance.h"
 #include "domain/auth/auth.h"
 #include "domain/mail/mail.h"
@@ -297,14 +298,23 @@ static void public_url_default(struct cli_options *options) {
     }
 }
 
+/* Tools end soon; the server does not keep the key's text for as long as it runs. */
+static bool serve_key(struct serve *serve) {
+    struct cli_options *options = serve->options;
+    bool is_good = cli_key_load(options, true, &serve->key);
+    if (options->seal_key_hex != NULL) {
+        crypto_wipe(options->seal_key_hex, strlen(options->seal_key_hex));
+    }
+    return is_good;
+}
+
 int cli_serve(struct cli_options *options) {
     struct serve *serve = &the_serve;
     serve->options = options;
     public_url_default(options);
     settings_log(options->settings);
-    if (!cli_folder_make(options) || !cli_key_load(options, true, &serve->key) ||
-        !serve_sockets(serve) || !serve_user(serve) ||
-        !cli_outside_open(&serve->outside, options->settings, serve->loop) ||
+    if (!cli_folder_make(options) || !serve_key(serve) || !serve_sockets(serve) ||
+        !serve_user(serve) || !cli_outside_open(&serve->outside, options->settings, serve->loop) ||
         !cli_mail_open(&serve->mail, options->settings, &serve->outside) || !serve_cage(serve) ||
         !serve_engine(serve)) {
         return CLI_EXIT_FAILED;

@@ -7,7 +7,7 @@
 #include "cli/cli.h"
 #include "support/store_support.h"
 
-static const char key_hex[] = "0001020304050607080910111213141516171819202122232425262728293031";
+static char key_hex[] = "0001020304050607080910111213141516171819202122232425262728293031";
 
 struct newer_row {
     struct schema_set set;
